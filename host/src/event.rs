@@ -1,0 +1,117 @@
+//! One event of a container engine, and who it is about.
+
+use std::sync::Arc;
+
+/// `kind` of dockbell's own events: lost engines, gaps, failed plugins.
+pub const OWN_KIND: &str = "dockbell";
+
+/// One event of a container engine, in Docker's words, whichever engine sent it.
+///
+/// The fields are those of the plugin interface (`wit/v0.1/types.wit`), which documents what they may hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Event {
+    /// Configured name of the engine.
+    pub engine: Arc<str>,
+    /// The engine's `Type`; [`OWN_KIND`] for dockbell's own events.
+    pub kind: String,
+    /// The engine's `Action` before the first `": "`.
+    pub action: String,
+    /// What stands behind the action: a health state, an exec command; else empty.
+    pub detail: String,
+    /// The engine's id of what the event is about; empty where it sent none.
+    pub actor_id: String,
+    /// `local` or `swarm`.
+    pub scope: String,
+    /// Nanoseconds since the Unix epoch, by the engine's clock. Not monotonic (measured: 2 inversions in 4,000 events of
+    /// 8 parallel clients, Docker 20.10).
+    pub time_nanos: i64,
+    /// As the engine sent them. Labels are among them and overwrite the engine's own values, except `name` and `image`
+    /// (moby `daemon/events.go`), so nothing else here is to be trusted.
+    pub attributes: Vec<(String, String)>,
+    /// What dockbell found out itself; no label can forge it.
+    pub facts: Vec<(Fact, String)>,
+}
+
+/// The name of something that dockbell found out itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fact {
+    /// Compose `project/service`, else the container's name. Never the id, so that a recreated container keeps it.
+    Identity,
+    /// Why a container died: `stopped`, `killed`, `restarted`, `finished`, `crashed`, `oom`.
+    Cause,
+    /// Exit code of a container that died.
+    ExitCode,
+    /// Number of the signal that was sent to the container.
+    Signal,
+    /// How long the container ran before it died, in whole seconds, such as `312s`.
+    UpFor,
+    /// How often the container was started again in the last ten minutes.
+    Restarts,
+    /// `true` while the container restarts again and again.
+    Looping,
+    /// How long the trouble lasted that a `start` or `healthy` ends, in whole seconds.
+    RecoveredAfter,
+    /// `true` for an event that was told again after a reconnect.
+    Late,
+}
+
+impl Fact {
+    /// The name that plugins and messages see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Cause => "cause",
+            Self::ExitCode => "exit-code",
+            Self::Signal => "signal",
+            Self::UpFor => "up-for",
+            Self::Restarts => "restarts",
+            Self::Looping => "looping",
+            Self::RecoveredAfter => "recovered-after",
+            Self::Late => "late",
+        }
+    }
+}
+
+impl Event {
+    /// An event about dockbell itself, such as `engine_lost`, that names the engine it concerns.
+    #[must_use]
+    pub fn own(engine: Arc<str>, action: &str, time_nanos: i64, attributes: Vec<(String, String)>) -> Self {
+        Self {
+            engine,
+            kind: OWN_KIND.to_owned(),
+            action: action.to_owned(),
+            scope: "local".to_owned(),
+            time_nanos,
+            attributes,
+            ..Self::default()
+        }
+    }
+
+    /// The value of an attribute.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a fact.
+    #[must_use]
+    pub fn fact(&self, fact: Fact) -> Option<&str> {
+        self.facts.iter().find(|(key, _)| *key == fact).map(|(_, value)| value.as_str())
+    }
+
+    /// Who the event is about, for people: the fact `identity`, the name, or the first 12 digits of the id.
+    #[must_use]
+    pub fn who(&self) -> &str {
+        self.attribute("name")
+            .or_else(|| self.fact(Fact::Identity))
+            .unwrap_or_else(|| self.actor_id.get(..12).unwrap_or(&self.actor_id))
+    }
+
+    /// About how many bytes of memory the event takes; what queues count.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let pairs: usize = self.attributes.iter().map(|(key, value)| key.len() + value.len() + 48).sum();
+        size_of::<Self>() + pairs + self.actor_id.len() + self.detail.len() + self.action.len() + self.kind.len()
+    }
+}

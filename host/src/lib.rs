@@ -1,0 +1,19 @@
+//! dockbell watches container engines and tells people what happened to their containers.
+//!
+//! The way of one event: [`engine`] reads it, [`lifecycle`] adds facts, [`route`] passes it through filters ([`plugin`]),
+//! collects it in a group ([`store`]) and makes a message of it, [`deliver`] brings the message to its sinks. [`app`] wires
+//! these; [`cli`] is what the user types. A module imports only from those below it:
+//! `cli`, `app`, (`engine`, `route`, `deliver`), (`store`, `plugin`, `lifecycle`), (`config`, `queue`, `message`, `event`).
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod deliver;
+pub mod engine;
+pub mod event;
+pub mod lifecycle;
+pub mod message;
+pub mod plugin;
+pub mod queue;
+pub mod route;
+pub mod store;

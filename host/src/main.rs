@@ -1,0 +1,3 @@
+//! The program `dockbell`.
+
+fn main() {}
