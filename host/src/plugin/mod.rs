@@ -1,1 +1,19 @@
-//! plugin
+//! Plugins: WebAssembly components that filter events and format messages, each in a sandbox of its own.
+//!
+//! A plugin can do nothing but what its interface (`wit/v0.1`) says: no file, no network, no environment, and bounded
+//! time and memory. [`Runtime::load`] compiles and checks a component once; each route then starts its own [`Filter`] or
+//! [`Formatter`] of it, kept warm from call to call.
+
+mod bundled;
+mod component;
+mod error;
+mod instance;
+mod log;
+mod runtime;
+mod sandbox;
+mod v0_1;
+
+pub use bundled::{BUNDLED, Bundled};
+pub use error::{CallError, Refused};
+pub use instance::{Filter, Formatter};
+pub use runtime::{Plugin, Role, Runtime};

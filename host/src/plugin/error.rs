@@ -1,0 +1,154 @@
+//! What can go wrong with a plugin, and what its user can do about it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::runtime::Role;
+
+/// Why a plugin cannot be used at all. Stops the start.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The file of the component cannot be read.
+    #[error(
+        "plugin `{plugin}`: cannot read `{}`: {source}\nhint: `component` is the path of a component (relative paths start at the configuration file) or one of the bundled plugins: {}", path.display(), bundled_names()
+    )]
+    Unreadable {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// The file that was tried.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file holds something else.
+    #[error(
+        "plugin `{plugin}`: `{component}` is not a WebAssembly component: {reason}\nhint: build it for the world `filter-plugin` or `formatter-plugin` of `wit/v0.1`; a compiled `.cwasm` or text is not accepted"
+    )]
+    NotAComponent {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// What `component` said.
+        component: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// It was built for another version of the interface.
+    #[error(
+        "plugin `{plugin}` was built for version {found} of the plugin interface, this dockbell serves {served}\nhint: build it again with the WIT files of `wit/v0.1`"
+    )]
+    WrongVersion {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// The version it was built for.
+        found: String,
+        /// The versions served.
+        served: &'static str,
+    },
+    /// It does not export what its place in a route needs.
+    #[error(
+        "plugin `{plugin}` is not a {wanted}: it lacks the export `{lacks}`\nhint: build it for the world `{wanted}-plugin` of `wit/v0.1`{}", elsewhere(.is)
+    )]
+    WrongWorld {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// What the route needs.
+        wanted: Role,
+        /// The interface that is missing.
+        lacks: String,
+        /// What it is instead, if anything.
+        is: Option<Role>,
+    },
+    /// It needs what the sandbox does not give.
+    #[error(
+        "plugin `{plugin}` imports what dockbell does not offer: {}\nhint: a plugin may import `dockbell:plugin/logging` and WASI 0.2 (with nothing in it: no files, no network, no environment)", imports.join(", ")
+    )]
+    UnknownImports {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// The imports in question.
+        imports: Vec<String>,
+    },
+    /// Its imports or exports have other types than the interface says.
+    #[error(
+        "plugin `{plugin}` does not fit the plugin interface: {reason}\nhint: build it again with the WIT files of `wit/v0.1`"
+    )]
+    Misfit {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// It did not survive its start.
+    #[error("plugin `{plugin}` cannot be started: {source}")]
+    NotStarted {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// What happened.
+        source: CallError,
+    },
+    /// It refused its configuration.
+    #[error("plugin `{plugin}` refuses its configuration: {reason}\nhint: see `config` in `[plugins.{plugin}]`")]
+    Configuration {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// The plugin's own words.
+        reason: String,
+    },
+}
+
+/// Why one call failed. The instance is gone, except after [`CallError::Failed`]; the next call has a fresh one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The plugin itself returned an error.
+    #[error("it answered with an error: {0}")]
+    Failed(String),
+    /// The plugin crashed.
+    #[error("it trapped: {0}")]
+    Trapped(String),
+    /// The call took longer than `timeout`.
+    #[error("it took longer than {}\nhint: `timeout` in the plugin's table allows more", humane(.0))]
+    TimedOut(Duration),
+    /// The plugin wanted more memory than `memory` allows.
+    #[error("it wanted more than its {} MiB of memory\nhint: `memory` in the plugin's table allows more", .0 >> 20)]
+    OutOfMemory(usize),
+    /// What it returned is not what the interface asks for.
+    #[error("its answer cannot be used: {0}")]
+    BadAnswer(String),
+}
+
+impl CallError {
+    /// A word for metrics and logs.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Failed(_) => "error",
+            Self::Trapped(_) => "trap",
+            Self::TimedOut(_) => "timeout",
+            Self::OutOfMemory(_) => "memory",
+            Self::BadAnswer(_) => "answer",
+        }
+    }
+
+    /// The message without its hint, for places with one line.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let text = self.to_string();
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+fn bundled_names() -> String {
+    super::BUNDLED.map(|bundled| format!("`{}`", bundled.name)).join(", ")
+}
+
+fn elsewhere(is: &Option<Role>) -> String {
+    match is {
+        Some(Role::Filter) => "; it is a filter: name it under `filters` of a route".to_owned(),
+        Some(Role::Formatter) => "; it is a formatter: name it as `formatter` of a route".to_owned(),
+        None => String::new(),
+    }
+}
+
+fn humane(limit: &Duration) -> String {
+    if limit.subsec_millis() == 0 { format!("{} s", limit.as_secs()) } else { format!("{} ms", limit.as_millis()) }
+}

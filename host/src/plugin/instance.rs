@@ -1,0 +1,241 @@
+//! Running plugins: one warm instance, and a fresh one after every failure.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use wasmtime::{Store, Trap};
+
+use super::error::{CallError, Refused};
+use super::runtime::{Plugin, Role};
+use super::sandbox::{HOSTCALL_BYTES, Sandbox};
+use super::v0_1;
+use crate::event::Event;
+use crate::message::{Batch, Notification};
+
+/// Messages that a formatter may make of one batch.
+const MAX_NOTIFICATIONS: usize = 16;
+/// Bytes of a subject; RFC 5322 allows lines of 998.
+const MAX_SUBJECT: usize = 900;
+/// Bytes kept of an error that a plugin returns.
+const MAX_ERROR: usize = 1024;
+
+/// A running filter.
+#[derive(Debug)]
+pub struct Filter(Instance);
+
+/// A running formatter.
+#[derive(Debug)]
+pub struct Formatter(Instance);
+
+struct Instance {
+    plugin: Arc<Plugin>,
+    /// None after a failure, until the next call.
+    live: Option<Live>,
+}
+
+struct Live {
+    store: Store<Sandbox>,
+    filter: Option<v0_1::filter::Guest>,
+    formatter: Option<v0_1::formatter::Guest>,
+}
+
+impl Filter {
+    /// Starts an instance and configures it.
+    ///
+    /// # Errors
+    /// When the plugin is no filter, does not survive its start, or refuses its configuration.
+    pub async fn start(plugin: Arc<Plugin>) -> Result<Self, Refused> {
+        Instance::start(plugin, Role::Filter).await.map(Self)
+    }
+
+    /// The plugin's name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.plugin.name
+    }
+
+    /// Whether the filter lets an event pass.
+    ///
+    /// # Errors
+    /// When the call fails; the next one has a fresh instance.
+    pub async fn accept(&mut self, event: &Event) -> Result<bool, CallError> {
+        let limit = self.0.plugin.timeout;
+        let live = self.0.live().await?;
+        let Some(guest) = &live.filter else { return Err(CallError::BadAnswer("it is no filter".to_owned())) };
+        let outcome = timeout(limit, v0_1::accept(guest, &mut live.store, event)).await;
+        self.0.end_call(outcome)
+    }
+}
+
+impl Formatter {
+    /// Starts an instance and configures it.
+    ///
+    /// # Errors
+    /// When the plugin is no formatter, does not survive its start, or refuses its configuration.
+    pub async fn start(plugin: Arc<Plugin>) -> Result<Self, Refused> {
+        Instance::start(plugin, Role::Formatter).await.map(Self)
+    }
+
+    /// The plugin's name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.plugin.name
+    }
+
+    /// The messages for a batch: at least one, each with a subject of one line and a `text/plain` form.
+    ///
+    /// # Errors
+    /// When the call fails or the answer breaks these rules; the next call has a fresh instance.
+    pub async fn format(&mut self, batch: &Batch) -> Result<Vec<Notification>, CallError> {
+        let limit = self.0.plugin.timeout;
+        let live = self.0.live().await?;
+        let Some(guest) = &live.formatter else { return Err(CallError::BadAnswer("it is no formatter".to_owned())) };
+        let outcome = timeout(limit, v0_1::format(guest, &mut live.store, batch)).await;
+        check(self.0.end_call(outcome)?)
+    }
+}
+
+impl Instance {
+    async fn start(plugin: Arc<Plugin>, role: Role) -> Result<Self, Refused> {
+        let (is_it, other) = match role {
+            Role::Filter => (plugin.filter.is_some(), Role::Formatter),
+            Role::Formatter => (plugin.formatter.is_some(), Role::Filter),
+        };
+        if !is_it {
+            return Err(Refused::WrongWorld {
+                plugin: plugin.name.to_string(),
+                wanted: role,
+                lacks: format!("{}/{role}@{}", v0_1::PACKAGE, v0_1::VERSION),
+                is: Some(other),
+            });
+        }
+        let live = Live::start(&plugin).await.map_err(|error| match error {
+            CallError::Failed(reason) => Refused::Configuration { plugin: plugin.name.to_string(), reason },
+            source => Refused::NotStarted { plugin: plugin.name.to_string(), source },
+        })?;
+        Ok(Self { plugin, live: Some(live) })
+    }
+
+    async fn live(&mut self) -> Result<&mut Live, CallError> {
+        let live = match self.live.take() {
+            Some(live) => live,
+            None => Live::start(&self.plugin).await?,
+        };
+        Ok(self.live.insert(live))
+    }
+
+    /// What came of a call; after a trap or a timeout the instance is gone.
+    fn end_call<T>(&mut self, outcome: Result<wasmtime::Result<Result<T, String>>, Elapsed>) -> Result<T, CallError> {
+        let Some(live) = &mut self.live else { return Err(CallError::Trapped("there is no instance".to_owned())) };
+        let ended = live.end_call(outcome, &self.plugin);
+        if matches!(ended, Err(CallError::Trapped(_) | CallError::TimedOut(_) | CallError::OutOfMemory(_))) {
+            self.live = None;
+        }
+        ended
+    }
+}
+
+impl Live {
+    async fn start(plugin: &Plugin) -> Result<Self, CallError> {
+        let mut store = Sandbox::store(&plugin.engine, Arc::clone(&plugin.name), plugin.memory);
+        let voice = store.data().voice.clone();
+        let started = timeout(plugin.timeout, plugin.pre.instantiate_async(&mut store)).await;
+        let instance = match started {
+            Err(_) => return Err(CallError::TimedOut(plugin.timeout)),
+            Ok(Err(error)) => return Err(classify(&error, store.data(), plugin.memory, voice.end_call())),
+            Ok(Ok(instance)) => instance,
+        };
+        let misfit = |error: wasmtime::Error| CallError::BadAnswer(format!("{error:#}"));
+        let setup = plugin.setup.load(&mut store, &instance).map_err(misfit)?;
+        let filter = plugin.filter.as_ref().map(|indices| indices.load(&mut store, &instance));
+        let formatter = plugin.formatter.as_ref().map(|indices| indices.load(&mut store, &instance));
+        let mut live = Self {
+            filter: filter.transpose().map_err(misfit)?,
+            formatter: formatter.transpose().map_err(misfit)?,
+            store,
+        };
+        let outcome = timeout(plugin.timeout, setup.call_configure(&mut live.store, &plugin.config)).await;
+        live.end_call(outcome, plugin)?;
+        Ok(live)
+    }
+
+    fn end_call<T>(
+        &mut self,
+        outcome: Result<wasmtime::Result<Result<T, String>>, Elapsed>,
+        plugin: &Plugin,
+    ) -> Result<T, CallError> {
+        let said = self.store.data().voice.end_call();
+        match outcome {
+            Ok(Ok(Ok(value))) => {
+                self.store.data_mut().memory.refused = false;
+                Ok(value)
+            }
+            Ok(Ok(Err(text))) => Err(CallError::Failed(one_line(&text, MAX_ERROR))),
+            Ok(Err(error)) => Err(classify(&error, self.store.data(), plugin.memory, said)),
+            Err(_) => Err(CallError::TimedOut(plugin.timeout)),
+        }
+    }
+}
+
+/// A trap in words. A guest that is refused memory usually aborts, so a refusal explains the trap that follows it.
+fn classify(error: &wasmtime::Error, sandbox: &Sandbox, memory: usize, said: Option<String>) -> CallError {
+    if sandbox.memory.refused {
+        return CallError::OutOfMemory(memory);
+    }
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return CallError::Trapped(format!("it ended itself with exit code {}", exit.0));
+    }
+    let what = match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) => "it aborted (`unreachable`)".to_owned(),
+        Some(trap) => trap.to_string(),
+        None => one_line(&format!("{:#}", error.root_cause()), MAX_ERROR),
+    };
+    CallError::Trapped(match said {
+        Some(said) => format!("{what}; it said: {said}"),
+        None => what,
+    })
+}
+
+fn check(mut notifications: Vec<Notification>) -> Result<Vec<Notification>, CallError> {
+    let bad = |text: String| Err(CallError::BadAnswer(text));
+    if notifications.is_empty() {
+        return bad("it made no message".to_owned());
+    }
+    if notifications.len() > MAX_NOTIFICATIONS {
+        return bad(format!("it made {} messages, at most {MAX_NOTIFICATIONS} are allowed", notifications.len()));
+    }
+    let bytes: usize = notifications.iter().flat_map(|made| &made.alternatives).map(|form| form.content.len()).sum();
+    if bytes > HOSTCALL_BYTES {
+        return bad(format!("it made {bytes} bytes, at most {HOSTCALL_BYTES} are allowed"));
+    }
+    for notification in &mut notifications {
+        notification.subject = one_line(&notification.subject, MAX_SUBJECT);
+        if notification.subject.is_empty() {
+            return bad("a message has no subject".to_owned());
+        }
+        if notification.alternative("text/plain").is_none() {
+            return bad("a message has no `text/plain` form".to_owned());
+        }
+    }
+    Ok(notifications)
+}
+
+/// Text as one line of at most `limit` bytes: control characters become spaces.
+fn one_line(text: &str, limit: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(limit));
+    for char in text.trim().chars() {
+        if line.len() + char.len_utf8() > limit {
+            break;
+        }
+        line.push(if char.is_control() { ' ' } else { char });
+    }
+    line
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("plugin", &self.plugin.name).field("live", &self.live.is_some()).finish()
+    }
+}
