@@ -1,0 +1,120 @@
+//! What a group has brought since its last message: exact counts, the first and the last events.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::event::Event;
+use crate::message::{Batch, Phase};
+
+/// Events kept from the beginning of a batch, and as many from its end.
+pub const EDGE: usize = 50;
+/// Different kinds and actions counted one by one; engines know about sixty, so only a broken or hostile one has more.
+const MAX_COUNTS: usize = 256;
+
+/// Events of one group that wait to be told; its size does not depend on how many there are.
+#[derive(Debug, Default)]
+pub struct Collected {
+    total: u32,
+    counts: Vec<Count>,
+    first: Vec<Arc<Event>>,
+    last: VecDeque<Arc<Event>>,
+    span_nanos: Option<(i64, i64)>,
+}
+
+#[derive(Debug)]
+struct Count {
+    kind: String,
+    action: String,
+    events: u32,
+}
+
+impl Collected {
+    /// How many events wait.
+    #[must_use]
+    pub const fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// Adds one event.
+    pub fn add(&mut self, event: &Arc<Event>) {
+        self.total = self.total.saturating_add(1);
+        self.count(&event.kind, &event.action);
+        let time = event.time_nanos;
+        self.span_nanos = Some(self.span_nanos.map_or((time, time), |(from, to)| (from.min(time), to.max(time))));
+        if self.first.len() < EDGE {
+            self.first.push(Arc::clone(event));
+            return;
+        }
+        if self.last.len() == EDGE {
+            self.last.pop_front();
+        }
+        self.last.push_back(Arc::clone(event));
+    }
+
+    fn count(&mut self, kind: &str, action: &str) {
+        let known = self.counts.iter().position(|count| count.action == action && count.kind == kind);
+        let place = known.unwrap_or_else(|| {
+            let full = self.counts.len() >= MAX_COUNTS;
+            let (kind, action) = if full { ("other", "events") } else { (kind, action) };
+            if self.counts.len() <= MAX_COUNTS {
+                self.counts.push(Count { kind: kind.to_owned(), action: action.to_owned(), events: 0 });
+            }
+            self.counts.len() - 1
+        });
+        let count = &mut self.counts[place];
+        count.events = count.events.saturating_add(1);
+    }
+
+    /// Makes a batch of what waits and begins anew.
+    pub fn seal(&mut self, route: &Arc<str>, group: &str, phase: Phase, notes: Vec<String>) -> Batch {
+        let mut taken = std::mem::take(self);
+        taken.counts.sort_by(|one, other| other.events.cmp(&one.events));
+        let mut events = taken.first;
+        events.extend(taken.last);
+        Batch {
+            route: Arc::clone(route),
+            group: group.to_owned(),
+            phase,
+            total: taken.total,
+            span_nanos: taken.span_nanos.unwrap_or_default(),
+            counts: taken.counts.into_iter().map(|count| (format!("{} {}", count.kind, count.action), count.events)).collect(),
+            events,
+            notes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: i64, action: &str) -> Arc<Event> {
+        Arc::new(Event { kind: "container".into(), action: action.into(), time_nanos: number, ..Event::default() })
+    }
+
+    #[test]
+    fn counts_are_exact_and_the_first_and_last_events_are_kept() {
+        let mut collected = Collected::default();
+        for number in 0..10_000 {
+            collected.add(&event(number, if number % 4 == 0 { "die" } else { "start" }));
+        }
+        let batch = collected.seal(&"all".into(), "", Phase::Digest, vec![]);
+        assert_eq!(batch.total, 10_000);
+        assert_eq!(batch.counts, [("container start".to_owned(), 7_500), ("container die".to_owned(), 2_500)]);
+        assert_eq!(batch.span_nanos, (0, 9_999));
+        let times: Vec<i64> = batch.events.iter().map(|event| event.time_nanos).collect();
+        assert_eq!(times, (0..50).chain(9_950..10_000).collect::<Vec<_>>());
+        assert_eq!(collected.total(), 0);
+    }
+
+    #[test]
+    fn an_engine_that_invents_actions_does_not_grow_the_counts_without_end() {
+        let mut collected = Collected::default();
+        for number in 0..1_000 {
+            collected.add(&event(number, &format!("action-{number}")));
+        }
+        let batch = collected.seal(&"all".into(), "", Phase::Digest, vec![]);
+        assert_eq!(batch.counts.iter().map(|(_, count)| count).sum::<u32>(), 1_000);
+        assert_eq!(batch.counts[0], ("other events".to_owned(), 744));
+    }
+}

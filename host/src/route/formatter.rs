@@ -1,0 +1,44 @@
+//! The formatter of a route, and what stands in for it.
+
+use std::sync::Arc;
+
+use super::plain::Plain;
+use crate::message::{Batch, Notification};
+use crate::plugin::{Formatter, Plugin, Refused};
+
+/// The formatter of a route.
+#[derive(Debug)]
+pub struct RouteFormatter {
+    plugin: Option<Formatter>,
+    plain: Plain,
+}
+
+impl RouteFormatter {
+    /// dockbell's own plain text.
+    #[must_use]
+    pub const fn plain(plain: Plain) -> Self {
+        Self { plugin: None, plain }
+    }
+
+    /// Starts a plugin; the plain text stands in when it fails.
+    ///
+    /// # Errors
+    /// When the plugin cannot be used as a formatter.
+    pub async fn start(plugin: Arc<Plugin>, plain: Plain) -> Result<Self, Refused> {
+        Ok(Self { plugin: Some(Formatter::start(plugin).await?), plain })
+    }
+
+    /// The messages for a batch. A plugin that fails costs its own rendering, never the message.
+    pub async fn format(&mut self, mut batch: Batch) -> Vec<Notification> {
+        let Some(plugin) = &mut self.plugin else { return vec![self.plain.format(&batch)] };
+        match plugin.format(&batch).await {
+            Ok(notifications) => notifications,
+            Err(error) => {
+                let route = &*batch.route;
+                tracing::warn!(plugin = plugin.name(), route, "the formatter failed, plain text stands in: {error}");
+                batch.notes.push(format!("formatter `{}` failed, this is plain text: {}", plugin.name(), error.brief()));
+                vec![self.plain.format(&batch)]
+            }
+        }
+    }
+}

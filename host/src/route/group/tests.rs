@@ -1,0 +1,182 @@
+//! The clock is a number here: every test says itself what time it is.
+
+use super::*;
+
+const CONFIG: RouteConfig = RouteConfig {
+    engines: vec![],
+    filters: vec![],
+    formatter: String::new(),
+    to: vec![],
+    group_by: GroupBy::None,
+    settle: Duration::from_secs(1),
+    window: Duration::from_secs(60),
+    window_max: Duration::from_secs(600),
+};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + second).unwrap()
+}
+
+fn event(name: &str, action: &str) -> Event {
+    let attributes = vec![("name".to_owned(), name.to_owned())];
+    Event { kind: "container".into(), action: action.into(), attributes, ..Event::default() }
+}
+
+fn looping(name: &str) -> Arc<Event> {
+    let mut event = event(name, "die");
+    event.facts.push((Fact::Looping, "true".to_owned()));
+    Arc::new(event)
+}
+
+fn die(name: &str) -> Arc<Event> {
+    Arc::new(event(name, "die"))
+}
+
+/// What is told until a time, as (second, phase, events).
+fn told(digest: &mut Digest, until: i64) -> Vec<(i64, Phase, u32)> {
+    let mut told = Vec::new();
+    while let Some(due) = digest.next_due().filter(|due| *due <= at(until)) {
+        while let Some(batch) = digest.take_due(due) {
+            told.push((due.as_second() - 1_000_000, batch.phase, batch.total));
+        }
+    }
+    told
+}
+
+#[test]
+fn the_first_event_is_told_after_settle_and_the_rest_at_the_end_of_the_window() {
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.add(&die("web"), at(0));
+    assert_eq!(told(&mut digest, 10), [(1, Phase::First, 1)]);
+    for second in 10..50 {
+        digest.add(&die("web"), at(second));
+    }
+    assert_eq!(told(&mut digest, 70), [(61, Phase::Digest, 40)]);
+}
+
+#[test]
+fn what_comes_within_settle_shares_the_first_message() {
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.add(&die("web"), at(0));
+    digest.add(&die("db"), at(0));
+    assert_eq!(told(&mut digest, 10), [(1, Phase::First, 2)]);
+}
+
+#[test]
+fn after_a_quiet_window_the_next_event_is_told_at_once() {
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.add(&die("web"), at(0));
+    assert_eq!(told(&mut digest, 100), [(1, Phase::First, 1)]);
+    assert_eq!(digest.next_due(), None);
+    digest.add(&die("web"), at(100));
+    assert_eq!(told(&mut digest, 200), [(101, Phase::First, 1)]);
+}
+
+#[test]
+fn ten_thousand_events_make_two_messages_with_exact_counts() {
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.add(&die("web"), at(0));
+    let mut all = told(&mut digest, 1);
+    for number in 0..10_000 {
+        digest.add(&die("web"), at(2 + number / 1_000));
+    }
+    all.extend(told(&mut digest, 300));
+    assert_eq!(all, [(1, Phase::First, 1), (61, Phase::Digest, 10_000)]);
+}
+
+#[test]
+fn a_window_is_fixed_and_does_not_slide() {
+    let mut digest = Digest::new("all", &CONFIG);
+    let mut all = Vec::new();
+    for second in 0..200 {
+        digest.add(&die("web"), at(second));
+        all.extend(told(&mut digest, second));
+    }
+    assert_eq!(all, [(1, Phase::First, 2), (61, Phase::Digest, 60), (121, Phase::Digest, 60), (181, Phase::Digest, 60)]);
+}
+
+#[test]
+fn a_restart_loop_makes_the_window_double_up_to_its_maximum_and_ends_with_one_closing_message() {
+    let mut digest = Digest::new("all", &CONFIG);
+    let mut all = Vec::new();
+    for second in 0..3_600 {
+        if second % 10 == 0 {
+            digest.add(&looping("web"), at(second));
+        }
+        all.extend(told(&mut digest, second));
+    }
+    all.extend(told(&mut digest, 10_000));
+    let when: Vec<i64> = all.iter().map(|(second, ..)| *second).collect();
+    assert_eq!(when, [1, 61, 121, 241, 481, 961, 1_561, 2_161, 2_761, 3_361, 3_961, 4_561]);
+    assert_eq!(all.iter().map(|(_, _, events)| events).sum::<u32>(), 360);
+    assert_eq!(all.last(), Some(&(4_561, Phase::Closing, 0)));
+    assert_eq!(all.iter().filter(|(_, phase, _)| *phase == Phase::Closing).count(), 1);
+}
+
+#[test]
+fn something_new_is_told_within_the_normal_window_although_a_loop_made_it_long() {
+    let mut digest = Digest::new("all", &CONFIG);
+    let mut all = Vec::new();
+    for second in 0..1_100 {
+        if second % 10 == 0 {
+            digest.add(&looping("web"), at(second));
+        }
+        if second == 1_000 {
+            digest.add(&die("db"), at(second));
+        }
+        all.extend(told(&mut digest, second));
+    }
+    assert_eq!(all.last().map(|(second, ..)| *second), Some(1_060));
+}
+
+#[test]
+fn groups_have_windows_of_their_own() {
+    let mut digest = Digest::new("all", &RouteConfig { group_by: GroupBy::Container, ..CONFIG });
+    digest.add(&die("web"), at(0));
+    digest.add(&die("db"), at(30));
+    assert_eq!(told(&mut digest, 40), [(1, Phase::First, 1), (31, Phase::First, 1)]);
+}
+
+#[test]
+fn more_groups_than_allowed_share_one() {
+    let mut digest = Digest::new("all", &RouteConfig { group_by: GroupBy::Container, ..CONFIG });
+    for number in 0..MAX_GROUPS + 5 {
+        digest.add(&die(&format!("c{number}")), at(0));
+    }
+    let all = told(&mut digest, 1);
+    assert_eq!(all.len(), MAX_GROUPS + 1);
+    assert_eq!(all.iter().map(|(_, _, events)| *events as usize).sum::<usize>(), MAX_GROUPS + 5);
+}
+
+#[test]
+fn a_window_of_zero_tells_every_event_at_once() {
+    let zero = Duration::ZERO;
+    let mut digest = Digest::new("all", &RouteConfig { settle: zero, window: zero, ..CONFIG });
+    for second in 0..3 {
+        digest.add(&die("web"), at(second));
+        assert_eq!(told(&mut digest, second), [(second, Phase::First, 1)]);
+    }
+}
+
+#[test]
+fn a_stop_tells_what_is_open() {
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.add(&die("web"), at(0));
+    assert_eq!(digest.take_any().map(|batch| (batch.phase, batch.total)), Some((Phase::First, 1)));
+    digest.add(&die("web"), at(10));
+    told(&mut digest, 20);
+    digest.add(&die("web"), at(30));
+    assert_eq!(digest.take_any().map(|batch| (batch.phase, batch.total)), Some((Phase::Digest, 1)));
+    assert_eq!(digest.take_any(), None);
+}
+
+#[test]
+fn a_run_that_ends_by_itself_tells_one_digest_at_the_end() {
+    let mut digest = Digest::new("all", &CONFIG).at_end();
+    for second in 0..5_000 {
+        digest.add(&die("web"), at(second));
+    }
+    assert_eq!(digest.next_due(), None);
+    assert_eq!(digest.take_any().map(|batch| (batch.phase, batch.total)), Some((Phase::Digest, 5_000)));
+    assert_eq!(digest.take_any(), None);
+}
