@@ -1,6 +1,6 @@
 //! From a file to a checked component.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -22,16 +22,11 @@ pub(super) struct Exports {
 
 /// Reads a bundled component or a file; a core module that carries its WIT is made into a component. Also says how large it
 /// was.
-pub(super) fn read(
-    engine: &Engine,
-    plugin: &str,
-    component: &str,
-    folder: &Path,
-) -> Result<(Component, usize), Refused> {
+pub(super) fn read(engine: &Engine, plugin: &str, component: &str) -> Result<(Component, usize), Refused> {
     if let Some(bundled) = BUNDLED.iter().find(|bundled| bundled.name == component) {
         return compile(engine, plugin, component, bundled.component);
     }
-    let path = folder.join(component);
+    let path = PathBuf::from(component);
     let unreadable = |source| Refused::Unreadable { plugin: plugin.to_owned(), path: path.clone(), source };
     let length = std::fs::metadata(&path).map_err(unreadable)?.len();
     if length > MAX_BYTES {
@@ -43,11 +38,8 @@ pub(super) fn read(
 }
 
 fn compile(engine: &Engine, plugin: &str, component: &str, bytes: &[u8]) -> Result<(Component, usize), Refused> {
-    let refuse = |reason: String| Refused::NotAComponent {
-        plugin: plugin.to_owned(),
-        component: component.to_owned(),
-        reason,
-    };
+    let refuse =
+        |reason: String| Refused::NotAComponent { plugin: plugin.to_owned(), component: component.to_owned(), reason };
     let encoded;
     let binary = match Binary::of(bytes) {
         Binary::Component => bytes,
@@ -110,7 +102,10 @@ impl Exports {
             (false, _) => format!("`{PACKAGE}/filter@{VERSION}` or `{PACKAGE}/formatter@{VERSION}`"),
         };
         let found = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        Err(Refused::Misfit { plugin: plugin.to_owned(), reason: format!("it lacks the export {lacks}; it exports {found}") })
+        Err(Refused::Misfit {
+            plugin: plugin.to_owned(),
+            reason: format!("it lacks the export {lacks}; it exports {found}"),
+        })
     }
 }
 
@@ -124,5 +119,9 @@ pub(super) fn check_imports(engine: &Engine, component: &Component, plugin: &str
         .filter(|name| !name.starts_with(&types) && !OFFERED.iter().any(|offered| name.starts_with(offered)))
         .map(|name| format!("`{name}`"))
         .collect();
-    if unknown.is_empty() { Ok(()) } else { Err(Refused::UnknownImports { plugin: plugin.to_owned(), imports: unknown }) }
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(Refused::UnknownImports { plugin: plugin.to_owned(), imports: unknown })
+    }
 }

@@ -85,8 +85,7 @@ fn clean(message: &str) -> String {
     while !message.is_char_boundary(end) {
         end -= 1;
     }
-    let mut line: String =
-        message[..end].chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+    let mut line: String = message[..end].chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
     if end < message.len() {
         line.push('…');
     }

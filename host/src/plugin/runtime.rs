@@ -1,7 +1,6 @@
 //! The WebAssembly engine, and plugins that are compiled and checked but not yet started.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -55,7 +54,8 @@ impl Runtime {
     pub fn new() -> wasmtime::Result<Self> {
         let mut config = Config::new();
         config.epoch_interruption(true);
-        let engine = Engine::new(&config).map_err(|error| error.context("cannot set up WebAssembly on this machine"))?;
+        let engine =
+            Engine::new(&config).map_err(|error| error.context("cannot set up WebAssembly on this machine"))?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         logging::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
@@ -71,12 +71,11 @@ impl Runtime {
     }
 
     /// Reads, compiles and checks a plugin. Takes from 20 ms (Rust) to seconds (Python), so call it where that may block.
-    /// Relative paths start at `folder`.
     ///
     /// # Errors
     /// When it cannot be read, is no component, was built for another interface, or imports what is not offered.
-    pub fn load(&self, name: &str, config: &PluginConfig, folder: &Path) -> Result<Arc<Plugin>, Refused> {
-        let (component, bytes) = component::read(&self.engine, name, &config.component, folder)?;
+    pub fn load(&self, name: &str, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
+        let (component, bytes) = component::read(&self.engine, name, &config.component)?;
         let exports = Exports::of(&self.engine, &component, name)?;
         component::check_imports(&self.engine, &component, name)?;
         let misfit = |error: wasmtime::Error| Refused::Misfit { plugin: name.to_owned(), reason: format!("{error:#}") };

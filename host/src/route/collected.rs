@@ -77,7 +77,11 @@ impl Collected {
             phase,
             total: taken.total,
             span_nanos: taken.span_nanos.unwrap_or_default(),
-            counts: taken.counts.into_iter().map(|count| (format!("{} {}", count.kind, count.action), count.events)).collect(),
+            counts: taken
+                .counts
+                .into_iter()
+                .map(|count| (format!("{} {}", count.kind, count.action), count.events))
+                .collect(),
             events,
             notes,
         }

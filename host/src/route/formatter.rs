@@ -36,7 +36,11 @@ impl RouteFormatter {
             Err(error) => {
                 let route = &*batch.route;
                 tracing::warn!(plugin = plugin.name(), route, "the formatter failed, plain text stands in: {error}");
-                batch.notes.push(format!("formatter `{}` failed, this is plain text: {}", plugin.name(), error.brief()));
+                batch.notes.push(format!(
+                    "formatter `{}` failed, this is plain text: {}",
+                    plugin.name(),
+                    error.brief()
+                ));
                 vec![self.plain.format(&batch)]
             }
         }

@@ -92,7 +92,10 @@ fn a_window_is_fixed_and_does_not_slide() {
         digest.add(&die("web"), at(second));
         all.extend(told(&mut digest, second));
     }
-    assert_eq!(all, [(1, Phase::First, 2), (61, Phase::Digest, 60), (121, Phase::Digest, 60), (181, Phase::Digest, 60)]);
+    assert_eq!(
+        all,
+        [(1, Phase::First, 2), (61, Phase::Digest, 60), (121, Phase::Digest, 60), (181, Phase::Digest, 60)]
+    );
 }
 
 #[test]
