@@ -1,0 +1,133 @@
+//! Mail over SMTP.
+//!
+//! [`render`] makes the mail, whose bytes depend on the message alone. [`Connection`](connection::Connection) speaks with the
+//! server, stage by stage, each with its own limit; [`smtp`] makes one transaction of it, with a result for each recipient.
+
+mod address;
+mod connection;
+mod error;
+mod limits;
+mod mime;
+mod render;
+mod smtp;
+mod tls;
+mod transfer;
+mod wire;
+
+use std::sync::Arc;
+
+use lettre::message::Mailbox;
+use tokio::time::Instant;
+
+pub use error::{EmailError, SmtpError, Stage};
+pub use limits::Limits;
+
+use self::connection::{Connection, Server};
+use self::smtp::Transaction;
+use super::{Attempt, Failure, Sealed};
+use crate::config::EmailConfig;
+use crate::message::Message;
+
+/// A mail server and who is told through it.
+#[derive(Debug)]
+pub struct Email {
+    name: String,
+    server: Arc<Server>,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    hostname: String,
+    warm: Option<Warm>,
+}
+
+/// A connection kept for the next message.
+#[derive(Debug)]
+struct Warm {
+    connection: Connection,
+    since: Instant,
+}
+
+impl Email {
+    /// Reads addresses and certificates; connects to nothing. `hostname` is the name that messages give this machine.
+    ///
+    /// # Errors
+    /// An address that is none, a certificate file that cannot be read, a server name that TLS cannot check.
+    pub fn open(name: &str, config: &EmailConfig, hostname: &str) -> Result<Self, EmailError> {
+        let from = address::sender(&config.from)?;
+        let to = config.to.iter().map(|to| address::recipient(to)).collect::<Result<Vec<_>, _>>()?;
+        if to.is_empty() {
+            return Err(EmailError::NoRecipient);
+        }
+        let server = Arc::new(Server::new(&config.server, hostname)?);
+        Ok(Self { name: name.to_owned(), server, from, to, hostname: hostname.to_owned(), warm: None })
+    }
+
+    /// The same with other limits of time.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        Arc::make_mut(&mut self.server).limits = limits;
+        self
+    }
+
+    /// Name of the sink.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The mail that tells a message, and a plainer form of it.
+    ///
+    /// # Errors
+    /// A mail that cannot be written; not known to happen.
+    pub fn seal(&self, message: &Message) -> Result<Sealed, EmailError> {
+        let mails = render::render(message, &self.from, &self.to, &self.hostname)?;
+        Ok(Sealed {
+            id: message.id,
+            subject: message.notification.subject.clone(),
+            bytes: mails.full,
+            plainer: mails.plain,
+            pending: self.to.iter().map(|to| Arc::from(to.email.to_string())).collect(),
+        })
+    }
+
+    /// Sends a mail to those who have not got it yet: one transaction, a result for each.
+    pub async fn deliver(&mut self, sealed: &Sealed) -> Attempt {
+        if let Some(mut warm) = self.warm.take().filter(|warm| warm.since.elapsed() < self.server.limits.warm) {
+            match smtp::send(&mut warm.connection, self.from.email.clone(), sealed).await {
+                // A server may close a connection that waits; nothing was sent yet, so a new one is tried at once.
+                Transaction::NotBegun(_) => {}
+                Transaction::Ended { attempt, reusable } => return self.ended(warm.connection, attempt, reusable),
+            }
+        }
+        let mut connection = match Connection::open(&self.server).await {
+            Ok(connection) => connection,
+            Err(error) => return Attempt::failed(sealed, &error.failure()),
+        };
+        match smtp::send(&mut connection, self.from.email.clone(), sealed).await {
+            Transaction::NotBegun(error) => Attempt::failed(sealed, &error.failure()),
+            Transaction::Ended { attempt, reusable } => self.ended(connection, attempt, reusable),
+        }
+    }
+
+    fn ended(&mut self, connection: Connection, attempt: Attempt, reusable: bool) -> Attempt {
+        self.warm = reusable.then(|| Warm { connection, since: Instant::now() });
+        attempt
+    }
+
+    /// Ends the connection that was kept for the next message.
+    pub async fn rest(&mut self) {
+        if let Some(warm) = self.warm.take() {
+            warm.connection.quit().await;
+        }
+    }
+
+    /// Connects, logs in and leaves again without sending anything.
+    ///
+    /// # Errors
+    /// What the server did not do.
+    pub async fn check(&self) -> Result<String, Failure> {
+        let mut connection = Connection::open(&self.server).await.map_err(|error| error.failure())?;
+        connection.noop().await.map_err(|error| error.failure())?;
+        connection.quit().await;
+        Ok(self.server.describe())
+    }
+}

@@ -1,0 +1,109 @@
+//! The mail that tells a message. Its bytes depend on nothing but the message and the configuration, so that the same
+//! message is the same mail whenever it is written.
+
+use bytes::Bytes;
+use lettre::Message as Mail;
+use lettre::address::Envelope;
+use lettre::message::header::{HeaderName, HeaderValue, MIME_VERSION_1_0};
+use lettre::message::{Mailbox, MessageBuilder};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::address::is_ascii;
+use super::error::EmailError;
+use super::mime::{self, Content};
+use crate::deliver::clean;
+use crate::message::Message;
+
+/// Longest value of a header that holds a name, such as a route's.
+const NAME: usize = 200;
+/// Longest subject, as a message may have it.
+const SUBJECT: usize = 900;
+
+/// A mail in full, and a plainer form where there is one.
+#[derive(Debug)]
+pub(super) struct Mails {
+    pub full: Bytes,
+    pub plain: Option<Bytes>,
+}
+
+/// Writes the mail that tells a message.
+pub(super) fn render(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Result<Mails, EmailError> {
+    let write = |content: Content| {
+        let head = head(message, from, to, hostname)?;
+        let mail = match content {
+            Content::One(part) => head.singlepart(part),
+            Content::Many(parts) => head.multipart(parts),
+        };
+        mail.map(|mail| Bytes::from(mail.formatted())).map_err(|error| EmailError::Write { error: error.to_string() })
+    };
+    let full = mime::full(message);
+    let plain = mime::plainer(message, &full).map(write).transpose()?;
+    Ok(Mails { full: write(full)?, plain })
+}
+
+fn head(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Result<MessageBuilder, EmailError> {
+    let told = &message.notification;
+    let domain = from.email.domain();
+    let thread = thread(message, domain);
+    let recipients = to.iter().map(|to| to.email.clone()).collect();
+    let envelope = Envelope::new(Some(from.email.clone()), recipients)
+        .map_err(|error| EmailError::Write { error: error.to_string() })?;
+    let mut head = addressed(Mail::builder().envelope(envelope).from(from.clone()), to)
+        // A subject that looks encoded already would be shown as what it decodes to.
+        .subject(clean::line(&told.subject, SUBJECT).replace("=?", "= ?"))
+        .date(message.sealed_at.into())
+        .message_id(Some(format!("<{}@{domain}>", message.id)))
+        .in_reply_to(thread.clone())
+        .references(thread);
+    let host = label(hostname);
+    for (name, value) in [
+        // RFC 3834: made by a program, not an answer.
+        ("Auto-Submitted", "auto-generated".to_owned()),
+        // Exchange: no answers by absent people and no receipts. Not `All`, since reports of failure are wanted.
+        ("X-Auto-Response-Suppress", "OOF, AutoReply, RN, NRN, DR".to_owned()),
+        ("List-Id", format!("Docker events on {} <events.{host}.{domain}>", phrase(hostname))),
+        ("X-Dockbell-Route", clean::line(&message.route, NAME)),
+        ("X-Dockbell-Phase", message.phase.name().to_owned()),
+        ("X-Dockbell-Events", message.total.to_string()),
+    ] {
+        head = head.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
+    }
+    if told.field("severity") == Some("error") {
+        head = head.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Importance"), "high".to_owned()));
+    }
+    Ok(head.header(MIME_VERSION_1_0))
+}
+
+/// All recipients see each other. One whose address is not ASCII is left out, since a header with it could not be sent
+/// through a server that takes only ASCII; it gets the mail all the same.
+fn addressed(head: MessageBuilder, to: &[Mailbox]) -> MessageBuilder {
+    let named = to.iter().filter(|to| is_ascii(to));
+    let head = named.fold(head, |head, to| head.to(to.clone()));
+    if to.iter().any(|to| is_ascii(to)) {
+        return head;
+    }
+    head.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("To"), "undisclosed-recipients:;".to_owned()))
+}
+
+/// What all mails of a group refer to, so that a mail program shows them as one conversation. No mail has this id; programs
+/// make a place for it (RFC 5256, threading by references).
+fn thread(message: &Message, domain: &str) -> String {
+    let key = [message.route.as_bytes(), b"\0", message.group.as_bytes()].concat();
+    format!("<t.{:032x}@{domain}>", xxh3_128(&key))
+}
+
+/// A host name as part of a list's id: letters, digits and hyphens.
+fn label(hostname: &str) -> String {
+    let label: String = hostname
+        .chars()
+        .take(63)
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .collect();
+    let label = label.trim_matches('-');
+    if label.is_empty() { "host".to_owned() } else { label.to_owned() }
+}
+
+/// A host name within the describing words of a list's id, without what would end them.
+fn phrase(hostname: &str) -> String {
+    clean::line(hostname, NAME).replace(['<', '>', '"', '\\', '(', ')', ','], " ").replace("=?", "= ?")
+}

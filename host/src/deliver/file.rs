@@ -1,0 +1,124 @@
+//! Messages appended to a file, one line of JSON each.
+
+use std::io::{self, ErrorKind, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::fs::{self, OpenOptions};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+
+use super::{Attempt, Failure, Sealed, SinkError, json};
+use crate::message::Message;
+
+/// A file of JSON lines. Each line is on disk before the message counts as delivered; a file that was moved away or
+/// removed, as a log rotation does, is opened anew.
+#[derive(Debug)]
+pub struct File {
+    sink: String,
+    path: PathBuf,
+    open: Option<fs::File>,
+}
+
+impl File {
+    /// A file that is opened with the first message.
+    #[must_use]
+    pub fn new(sink: &str, path: &Path) -> Self {
+        Self { sink: sink.to_owned(), path: path.to_owned(), open: None }
+    }
+
+    pub(super) fn seal(&self, message: &Message) -> Sealed {
+        Sealed {
+            id: message.id,
+            subject: message.notification.subject.clone(),
+            bytes: Bytes::from(json::line(message) + "\n"),
+            plainer: None,
+            pending: vec![Arc::from(self.path.to_string_lossy())],
+        }
+    }
+
+    pub(super) async fn deliver(&mut self, sealed: &Sealed) -> Attempt {
+        match self.append(&sealed.bytes).await {
+            Ok(()) => Attempt::accepted(sealed),
+            Err(error) => {
+                self.open = None;
+                Attempt::failed(sealed, &self.failure(&error))
+            }
+        }
+    }
+
+    /// Tries whether the file can be opened for appending; makes it when it is missing.
+    pub(super) async fn check(&mut self) -> Result<String, SinkError> {
+        match self.ready().await {
+            Ok(_) => Ok(format!("file `{}`, JSON lines", self.path.display())),
+            Err(error) => {
+                Err(SinkError::File { sink: self.sink.clone(), path: self.path.clone(), failure: self.failure(&error) })
+            }
+        }
+    }
+
+    async fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let file = self.ready().await?;
+        let before = file.metadata().await?;
+        let written = write(file, line).await;
+        if written.is_err() && before.is_file() {
+            // Half a line is worse than none. Where this fails too, the line is ended when the file is next opened.
+            let _ = file.set_len(before.len()).await;
+        }
+        written
+    }
+
+    /// The file that the path names now.
+    async fn ready(&mut self) -> io::Result<&mut fs::File> {
+        let file = match self.open.take() {
+            Some(file) if same(&file, &self.path).await => file,
+            _ => open(&self.path).await?,
+        };
+        Ok(self.open.insert(file))
+    }
+
+    fn failure(&self, error: &io::Error) -> Failure {
+        let failure = Failure::down(format!("file `{}`: {error}", self.path.display()));
+        match error.kind() {
+            ErrorKind::NotFound => failure.with_hint("make the folder that holds the file"),
+            ErrorKind::PermissionDenied => {
+                failure.with_hint("the user that dockbell runs as must be allowed to write it")
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                failure.with_hint("make room; the message is written then")
+            }
+            ErrorKind::ReadOnlyFilesystem => failure.with_hint("in a container, mount a volume that can be written"),
+            ErrorKind::IsADirectory => failure.with_hint("`path` must name a file"),
+            _ => failure,
+        }
+    }
+}
+
+async fn write(file: &mut fs::File, line: &[u8]) -> io::Result<()> {
+    file.write_all(line).await?;
+    file.flush().await?;
+    file.sync_data().await
+}
+
+/// Opens for appending, and ends a last line that was cut off.
+async fn open(path: &Path) -> io::Result<fs::File> {
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path).await?;
+    // A pipe or a device has no last line to look at.
+    if file.metadata().await?.is_file() && file.seek(SeekFrom::End(0)).await? > 0 {
+        file.seek(SeekFrom::End(-1)).await?;
+        if file.read_u8().await? != b'\n' {
+            file.write_all(b"\n").await?;
+            file.flush().await?;
+        }
+    }
+    Ok(file)
+}
+
+/// Whether the path still names the file that is open.
+async fn same(file: &fs::File, path: &Path) -> bool {
+    match (file.metadata().await, fs::metadata(path).await) {
+        (Ok(open), Ok(named)) => open.dev() == named.dev() && open.ino() == named.ino(),
+        _ => false,
+    }
+}
