@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use xtask::docker::{Engine, Tiny};
+use real_engine::{Engine, Tiny};
 
 use crate::root;
 

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use xtask::docker::{Docker, Tiny};
+use real_engine::{Docker, Tiny};
 
 use super::tap::Tap;
 

@@ -1,4 +1,4 @@
-//! The image of tests and recordings: one static program of our own (`tests/support/tiny.c`), since no image can be
+//! The image of tests and recordings: one static program of our own (`tests/real-engine/tiny.c`), since no image can be
 //! counted on to be there, nor a registry to be reached.
 
 use std::env;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::client::{Docker, printed};
+use crate::client::{Docker, printed};
 
 /// The program, built.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ impl Tiny {
     /// When there is no C compiler or no static C library.
     pub fn build(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("tests/support/tiny.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny.c");
         let program = folder.join("tiny");
         let compiler = env::var("CC").unwrap_or_else(|_| "gcc".to_owned());
         let mut command = Command::new(&compiler);

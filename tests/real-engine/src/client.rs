@@ -49,7 +49,7 @@ impl Docker {
 }
 
 /// Runs a command that people know as `called`; answers what it printed, without the last line end.
-pub(super) fn printed(command: &mut Command, called: &str) -> Result<String> {
+pub(crate) fn printed(command: &mut Command, called: &str) -> Result<String> {
     let Output { status, stdout, stderr } = command.output().with_context(|| format!("cannot run `{called}`"))?;
     if !status.success() {
         bail!("`{called}` failed ({status}): {}", String::from_utf8_lossy(&stderr).trim_end());

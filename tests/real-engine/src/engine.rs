@@ -7,8 +7,8 @@ use std::process;
 
 use anyhow::{Context, Result, bail};
 
-use super::client::Docker;
-use super::daemon::{Dockerd, answers, unmount_below};
+use crate::client::Docker;
+use crate::daemon::{Dockerd, answers, unmount_below};
 
 /// Where the engines of earlier runs left their folders when they could not delete them.
 const PREFIX: &str = "dockbell-engine-";

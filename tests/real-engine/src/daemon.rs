@@ -101,7 +101,7 @@ impl Drop for Dockerd {
 
 /// Whether a container engine answers on this socket.
 #[must_use]
-pub(super) fn answers(socket: &Path) -> bool {
+pub(crate) fn answers(socket: &Path) -> bool {
     let ask = || -> io::Result<bool> {
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -114,7 +114,7 @@ pub(super) fn answers(socket: &Path) -> bool {
 }
 
 /// Takes away what a killed engine left mounted below `folder`, the innermost first, so that it can be deleted.
-pub(super) fn unmount_below(folder: &Path) {
+pub(crate) fn unmount_below(folder: &Path) {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let below = mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|at| Path::new(at).starts_with(folder));
     let mut below: Vec<&str> = below.collect();
