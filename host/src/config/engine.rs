@@ -1,6 +1,19 @@
 //! `[engines.NAME]`: a container engine to watch.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
+
+use url::Url;
+
+use super::environment::Environment;
+use super::problem::{Mistake, Problem};
+use super::value::Value;
+
+/// Where Docker's socket is when nobody says otherwise.
+const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+
+const FORMS: &str = "`unix:///var/run/docker.sock` or `tcp://host:2375` are possible";
 
 /// A container engine to watch.
 ///
@@ -23,7 +36,7 @@ pub struct EngineConfig {
 pub enum Host {
     /// `unix:///var/run/docker.sock`, or a path alone.
     Unix(PathBuf),
-    /// `tcp://host:port`; default port 2375, with TLS 2376.
+    /// `tcp://host:port` or `http://host:port`; default port 2375, with TLS 2376.
     Tcp {
         /// Name or address.
         host: String,
@@ -39,4 +52,128 @@ pub struct EngineTls {
     pub ca: Option<PathBuf>,
     /// `cert` and `key`: how dockbell proves who it is. Default: it does not.
     pub client: Option<(PathBuf, PathBuf)>,
+}
+
+impl EngineConfig {
+    /// The engine that `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` name, as the Docker client reads them.
+    pub(super) fn from_environment(environment: &Environment) -> Result<Self, Problem> {
+        let Some(host) = environment.text("DOCKER_HOST")? else {
+            return Ok(Self { host: Host::Unix(DEFAULT_SOCKET.into()), tls: None });
+        };
+        let host = host.parse().map_err(|mistake| Problem::at("DOCKER_HOST", mistake))?;
+        let wants_tls = matches!(host, Host::Tcp { .. }) && environment.get("DOCKER_TLS_VERIFY").is_some();
+        Ok(Self { host, tls: wants_tls.then(|| EngineTls::from_environment(environment)) })
+    }
+
+    /// One entry of `[engines]`.
+    pub(super) fn read(value: Value<'_>, environment: &Environment) -> Option<Self> {
+        let mut table = value.table()?;
+        let engine = match table.take("host") {
+            Some(host) => host.parse().map(|host| Self { host, tls: None }),
+            None => Self::from_environment(environment).map_err(|problem| table.report(no_default(&problem))).ok(),
+        };
+        let tls = table.take("tls");
+        table.finish();
+        let mut engine = engine?;
+        if let Some(tls) = tls {
+            if matches!(engine.host, Host::Unix(_)) {
+                tls.report(Mistake::new("a socket has no TLS", "remove `tls`, or name a `tcp://` host"));
+            }
+            engine.tls = EngineTls::read(tls);
+        }
+        Some(engine)
+    }
+}
+
+fn no_default(problem: &Problem) -> Mistake {
+    let message = format!("has no `host`, and `{}` cannot be used: {}", problem.place, problem.mistake.message);
+    Mistake { message, hint: problem.mistake.hint.clone() }
+}
+
+impl EngineTls {
+    /// The files that the Docker client uses: those of `DOCKER_CERT_PATH`, else those that exist of `~/.docker`.
+    fn from_environment(environment: &Environment) -> Self {
+        let (folder, is_default) = match (environment.path("DOCKER_CERT_PATH"), environment.path("HOME")) {
+            (Some(folder), _) => (folder, false),
+            (None, Some(home)) => (home.join(".docker"), true),
+            (None, None) => return Self::default(),
+        };
+        let file = |name| Some(folder.join(name)).filter(|path| !is_default || path.exists());
+        Self { ca: file("ca.pem"), client: file("cert.pem").zip(file("key.pem")) }
+    }
+
+    fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let (ca, cert, key) = (table.take("ca"), table.take("cert"), table.take("key"));
+        if cert.is_some() != key.is_some() {
+            let hint = "name both files, or neither when the engine asks for no certificate";
+            table.report(Mistake::new("`cert` and `key` belong together", hint));
+        }
+        table.finish();
+        let client = cert.and_then(Value::path).zip(key.and_then(Value::path));
+        Some(Self { ca: ca.and_then(Value::path), client })
+    }
+}
+
+/// `unix:///path`, `/path`, `tcp://host[:port]` or `http://host[:port]`.
+impl FromStr for Host {
+    type Err = Mistake;
+
+    fn from_str(text: &str) -> Result<Self, Mistake> {
+        if let Some(path) = text.strip_prefix("unix://").or_else(|| text.starts_with('/').then_some(text)) {
+            return match path.starts_with('/') && !path.contains('\0') {
+                true => Ok(Self::Unix(path.into())),
+                false => {
+                    Err(Mistake::new("names no socket", format!("write the whole path: `unix://{DEFAULT_SOCKET}`")))
+                }
+            };
+        }
+        let Some((scheme, _)) = text.split_once("://") else {
+            return Err(Mistake::new("is not the address of an engine", FORMS));
+        };
+        match scheme {
+            "tcp" | "http" => {}
+            "https" => {
+                let hint = "write `tcp://host:2376` and `tls = {}`; in `DOCKER_HOST`, with `DOCKER_TLS_VERIFY=1`";
+                return Err(Mistake::new("`https://` is written as `tcp://` with TLS here", hint));
+            }
+            "ssh" => {
+                let hint = "forward the socket with `ssh -N -L /run/dockbell/docker.sock:/var/run/docker.sock HOST` and \
+                            name it: `unix:///run/dockbell/docker.sock`";
+                return Err(Mistake::new("`ssh://` is not supported", hint));
+            }
+            "npipe" => return Err(Mistake::new("`npipe://` is not supported: dockbell runs on Linux", FORMS)),
+            _ => return Err(Mistake::new("is not the address of an engine", FORMS)),
+        }
+        // Parsed as a scheme without rules of its own, so that a port 80 is kept.
+        let address = Url::parse(&format!("tcp{}", &text[scheme.len()..]))
+            .map_err(|error| Mistake::new(format!("is not the address of an engine: {error}"), FORMS))?;
+        let host = match address.host() {
+            Some(url::Host::Domain(name)) if !name.is_empty() && !name.contains('%') => name.to_owned(),
+            Some(url::Host::Ipv4(ip)) => ip.to_string(),
+            Some(url::Host::Ipv6(ip)) => ip.to_string(),
+            _ => return Err(Mistake::new("has no valid host name", FORMS)),
+        };
+        let has_login = !address.username().is_empty() || address.password().is_some();
+        let has_rest = !matches!(address.path(), "" | "/") || address.query().is_some() || address.fragment().is_some();
+        if has_login || has_rest || address.port() == Some(0) {
+            return Err(Mistake::new("has more than a host and a port", FORMS));
+        }
+        Ok(Self::Tcp { host, port: address.port() })
+    }
+}
+
+/// The form that [`Host::from_str`] reads.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = match self {
+            Self::Unix(path) => return write!(f, "unix://{}", path.display()),
+            Self::Tcp { host, port } => (host, port),
+        };
+        match host.contains(':') {
+            true => write!(f, "tcp://[{host}]")?,
+            false => write!(f, "tcp://{host}")?,
+        }
+        port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
 }

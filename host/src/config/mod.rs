@@ -1,31 +1,90 @@
 //! The configuration: one TOML file, a few environment variables, and a default for everything.
 
+mod assemble;
+mod defaults;
+mod document;
 pub mod engine;
+pub mod environment;
+mod file;
 pub mod plugin;
+pub mod problem;
+mod quantity;
 pub mod route;
 pub mod sink;
+mod smtp;
+mod value;
+mod warnings;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 pub use engine::{EngineConfig, EngineTls, Host};
+pub use environment::Environment;
 pub use plugin::{OnError, PluginConfig};
+pub use problem::{ConfigError, Mistake, Problem};
 pub use route::{GroupBy, RouteConfig};
 pub use sink::{EmailConfig, FileConfig, Login, Output, SinkConfig, SmtpServer, SmtpTls, StdoutConfig};
+
+use document::Document;
+
+/// The file that is read when none is named, if it exists.
+pub const DEFAULT_FILE: &str = "/etc/dockbell/dockbell.toml";
 
 /// A whole configuration, checked: every name that a route mentions exists.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `hostname`: the name that messages give this machine. Default: `DOCKBELL_HOSTNAME`, else the system's host name.
+    /// `hostname`: the name that messages give this machine. `DOCKBELL_HOSTNAME` wins over it, so that many machines can
+    /// share a file. Default: the system's host name.
     pub hostname: String,
-    /// `grace`: how long a stop may take to deliver what is open. Default `10s`.
+    /// `grace`: how long a stop may take to deliver what is open. Default `10s`; at most `10m`.
     pub grace: Duration,
     /// `[engines.NAME]`: what is watched. Default: one engine, `local`, from `DOCKER_HOST`.
     pub engines: BTreeMap<String, EngineConfig>,
-    /// `[plugins.NAME]`: filters and formatters. The bundled ones are there under their own names.
+    /// `[plugins.NAME]`: filters and formatters. The bundled ones are there under their own names, and the
+    /// filter of routes without `filters` is there as `default`. Only those that a route names need to be loaded.
     pub plugins: BTreeMap<String, PluginConfig>,
-    /// `[routes.NAME]`: what is told to whom. Default: one route, `default`.
+    /// `[routes.NAME]`: what is told to whom. Default: one route, `default`. Without `[routes]` and `[sinks]`: a route
+    /// `terminal` that writes each event at once, and the route `default` for the mails if `DOCKBELL_SMTP_URL` is set.
     pub routes: BTreeMap<String, RouteConfig>,
-    /// `[sinks.NAME]`: where messages go. Default: `terminal`, and `email` when `DOCKBELL_SMTP_URL` is set.
+    /// `[sinks.NAME]`: where messages go. Default: `terminal`. With `DOCKBELL_SMTP_URL` there is a sink `email`, beside
+    /// those of the file.
     pub sinks: BTreeMap<String, SinkConfig>,
+    /// What is allowed but probably not meant, in whole sentences; for the log and `check`.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The configuration from a file and the environment. The file is the one given, else the one that `DOCKBELL_CONFIG`
+    /// names, else [`DEFAULT_FILE`] if that exists, else none: then everything has its default.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let named = file.map(Path::to_path_buf).or_else(|| environment.path(environment::CONFIG));
+        let default = Path::new(DEFAULT_FILE);
+        let path = match &named {
+            Some(path) => path,
+            // One that cannot be looked at is read, which says why.
+            None if default.try_exists().unwrap_or(true) => default,
+            None => return Self::from_environment(environment),
+        };
+        let place =
+            if file.is_none() && named.is_some() { environment::CONFIG.into() } else { path.display().to_string() };
+        let text = file::read_configuration(path).map_err(|mistake| Problem::at(place, mistake))?;
+        Self::parse(path, &text, environment)
+    }
+
+    /// The configuration without any file.
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        Self::parse(Path::new("dockbell.toml"), "", environment)
+    }
+
+    /// The configuration that `text` and the environment describe. `name` stands in messages; paths in the text are
+    /// relative to its folder.
+    pub fn parse(name: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        let document = Document::new(name, text);
+        let mut problems = Vec::new();
+        let config = document.parse().and_then(|root| assemble::assemble(root, environment, &mut problems));
+        let mut all = document.into_problems();
+        all.append(&mut problems);
+        config.filter(|_| all.is_empty()).ok_or_else(|| ConfigError::from(all))
+    }
 }

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use super::document::{Document, Place};
+use super::problem::{Mistake, listed, nearest};
+use super::value::Value;
+
+/// The plugins that are part of the program.
+pub const BUNDLED: [&str; 3] = ["match", "email", "json"];
+
 /// A filter or formatter under a name that routes use.
 ///
 /// ```toml
@@ -50,4 +57,52 @@ impl PluginConfig {
             on_error: OnError::Pass,
         }
     }
+}
+
+impl PluginConfig {
+    /// One entry of `[plugins]`.
+    pub(super) fn read(name: &str, name_place: &Place, value: Value<'_>) -> Option<Self> {
+        let mut table = value.table()?;
+        let mut plugin = Self::new(name);
+        let component = match table.take("component") {
+            Some(component) => component.string(),
+            None => Some((name.to_owned(), name_place.clone())),
+        };
+        let component = component.and_then(|(component, place)| resolve(table.document, component, &place));
+        // What cannot be read is reported, and then no configuration comes of it: the default stands in until then.
+        let range = Duration::from_millis(1)..=Duration::from_secs(60);
+        let choices = [("pass", OnError::Pass), ("drop", OnError::Drop)];
+        plugin.config = table.take("config").and_then(Value::json).unwrap_or(plugin.config);
+        plugin.timeout = table.take("timeout").and_then(|value| value.duration(range)).unwrap_or(plugin.timeout);
+        plugin.memory = table.take("memory").and_then(|value| value.size(1 << 20..=1 << 30)).unwrap_or(plugin.memory);
+        plugin.on_error = table.take("on-error").and_then(|value| value.choice(&choices)).unwrap_or_default();
+        table.finish();
+        plugin.component = component?;
+        Some(plugin)
+    }
+
+    /// Whether the component is part of the program.
+    #[must_use]
+    pub fn is_bundled(&self) -> bool {
+        BUNDLED.contains(&self.component.as_str())
+    }
+}
+
+/// A bundled plugin's name as it is, a path relative to the configuration file. What has neither `/` nor `.` in it is
+/// meant to be a name.
+fn resolve(document: &Document<'_>, component: String, place: &Place) -> Option<String> {
+    if BUNDLED.contains(&component.as_str()) {
+        return Some(component);
+    }
+    if component.contains(['/', '.']) && !component.contains('\0') {
+        return Some(document.resolve(&component).to_string_lossy().into_owned());
+    }
+    let hint = match nearest(&component, BUNDLED) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => "write `component = \"path/to/plugin.wasm\"`".to_owned(),
+    };
+    let message =
+        format!("`{component}` is neither a bundled plugin ({}) nor the path of a component", listed(&BUNDLED));
+    document.report(place, Mistake::new(message, hint));
+    None
 }

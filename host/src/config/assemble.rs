@@ -1,0 +1,132 @@
+//! Puts a configuration together from the file's tables, the environment and the defaults.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::document::{Place, Table};
+use super::environment::{Environment, HOSTNAME, SMTP_URL};
+use super::problem::{Mistake, Problem};
+use super::route::{Names, PLAIN};
+use super::value::Value;
+use super::{
+    Config, EmailConfig, EngineConfig, PluginConfig, RouteConfig, SinkConfig, StdoutConfig, defaults, warnings,
+};
+
+/// What a section holds; none for an entry that was reported, so that its name is known nevertheless.
+type Entries<T> = BTreeMap<String, Option<T>>;
+
+/// The whole configuration. None where a mistake was reported, in the file's document or in `problems`.
+pub(super) fn assemble(mut root: Table<'_>, environment: &Environment, problems: &mut Vec<Problem>) -> Option<Config> {
+    let hostname = hostname(&mut root, environment, problems);
+    let grace = root.take("grace").and_then(|value| value.duration(Duration::ZERO..=Duration::from_secs(600)));
+
+    let mut engines = section(&mut root, "engines", |_, _, value| EngineConfig::read(value, environment));
+    if engines.is_empty() {
+        let local = EngineConfig::from_environment(environment).map_err(|problem| problems.push(problem)).ok();
+        engines.insert("local".to_owned(), local);
+    }
+
+    let own_plugins = section(&mut root, "plugins", read_plugin);
+    let own_names: Vec<String> = own_plugins.keys().cloned().collect();
+    let mut plugins: Entries<_> = defaults::plugins().into_iter().map(|(name, plugin)| (name, Some(plugin))).collect();
+    plugins.extend(own_plugins);
+
+    let mut sinks = section(&mut root, "sinks", |_, _, value| SinkConfig::read(value, &hostname));
+    let nothing_said = sinks.is_empty() && !root.has("routes");
+    match EmailConfig::from_environment(environment, &hostname) {
+        Ok(Some(_)) if sinks.contains_key("email") => {
+            let hint = format!("unset `{SMTP_URL}`, or give the file's sink another name");
+            problems
+                .push(Problem::at(SMTP_URL, Mistake::new("makes a sink `email`, which the file has already", hint)));
+        }
+        Ok(mail) => sinks.extend(mail.map(|mail| ("email".to_owned(), Some(SinkConfig::Email(mail))))),
+        Err(problem) => problems.push(problem),
+    }
+    if nothing_said || sinks.is_empty() {
+        sinks.insert("terminal".to_owned(), Some(SinkConfig::Stdout(StdoutConfig::default())));
+    }
+
+    let names = Names { engines: names(&engines), plugins: names(&plugins), sinks: names(&sinks) };
+    let mut routes = section(&mut root, "routes", |_, _, value| RouteConfig::read(value, &names));
+    if nothing_said {
+        routes.extend(defaults::routes(&names).map(|(name, route)| (name, Some(route))));
+    } else if routes.is_empty() {
+        routes.insert("default".to_owned(), Some(RouteConfig::new(&names)));
+    }
+    root.finish();
+
+    let config = Config {
+        hostname,
+        grace: grace.unwrap_or(Duration::from_secs(10)),
+        engines: complete(engines)?,
+        plugins: complete(plugins)?,
+        routes: complete(routes)?,
+        sinks: complete(sinks)?,
+        warnings: Vec::new(),
+    };
+    let warnings = warnings::of(&config, &own_names, environment);
+    Some(Config { warnings, ..config })
+}
+
+/// Reads `[key.NAME]` for every name.
+fn section<'d, T>(
+    root: &mut Table<'d>,
+    key: &'static str,
+    read: impl Fn(&str, &Place, Value<'d>) -> Option<T>,
+) -> Entries<T> {
+    let Some(table) = root.take(key).and_then(Value::table) else { return Entries::new() };
+    let document = table.document;
+    let entries = table.into_entries().map(|(name, place, value)| {
+        if !is_name(&name) {
+            let hint = "names are 1 to 64 letters, digits, `-`, `_` and `.`";
+            document.report(&place, Mistake::new("is not a name", hint));
+        }
+        let entry = read(&name, &place, value);
+        (name, entry)
+    });
+    entries.collect()
+}
+
+/// Names stand in logs, on the status page and in file names.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+fn names<T>(entries: &Entries<T>) -> Vec<&str> {
+    entries.keys().map(String::as_str).collect()
+}
+
+fn complete<T>(entries: Entries<T>) -> Option<BTreeMap<String, T>> {
+    entries.into_iter().map(|(name, entry)| Some((name, entry?))).collect()
+}
+
+fn read_plugin(name: &str, place: &Place, value: Value<'_>) -> Option<PluginConfig> {
+    if name == PLAIN {
+        let mistake = Mistake::new("`plain` is dockbell's own formatter", "give the plugin another name");
+        value.document.report(place, mistake);
+    }
+    PluginConfig::read(name, place, value)
+}
+
+fn hostname(root: &mut Table<'_>, environment: &Environment, problems: &mut Vec<Problem>) -> String {
+    let wrong = || Mistake::new("is not a host name", "such as `web-1` or `web-1.example.com`");
+    let key = root.take("hostname").and_then(|value| {
+        let (name, place) = value.string()?;
+        if !is_hostname(&name) {
+            root.document.report(&place, wrong());
+        }
+        Some(name)
+    });
+    match environment.text_or_file(HOSTNAME) {
+        Ok(Some(setting)) if is_hostname(&setting.value) => return setting.value,
+        Ok(Some(setting)) => problems.push(Problem::at(setting.variable, wrong())),
+        Ok(None) => {}
+        Err(problem) => problems.push(problem),
+    }
+    key.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
+
+/// At most 253 characters (RFC 1035), none of which would break a line of mail or log.
+fn is_hostname(name: &str) -> bool {
+    (1..=253).contains(&name.len()) && !name.contains(|c: char| c.is_control() || c.is_whitespace())
+}

@@ -1,0 +1,112 @@
+//! The environment variables that dockbell reads, as a value: nothing here looks at the process except
+//! [`Environment::of_process`].
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::file;
+use super::problem::{Mistake, Problem, nearest};
+
+/// Path of the configuration file. Without it `/etc/dockbell/dockbell.toml` is read if it exists.
+pub const CONFIG: &str = "DOCKBELL_CONFIG";
+/// A mail server as in [`SmtpServer`](super::SmtpServer): makes the sink `email`. Twin: `DOCKBELL_SMTP_URL_FILE`.
+pub const SMTP_URL: &str = "DOCKBELL_SMTP_URL";
+/// Sender of the sink `email`. Twin: `DOCKBELL_MAIL_FROM_FILE`.
+pub const MAIL_FROM: &str = "DOCKBELL_MAIL_FROM";
+/// Recipients of the sink `email`, separated by commas. Twin: `DOCKBELL_MAIL_TO_FILE`.
+pub const MAIL_TO: &str = "DOCKBELL_MAIL_TO";
+/// The name that messages give this machine. Twin: `DOCKBELL_HOSTNAME_FILE`.
+pub const HOSTNAME: &str = "DOCKBELL_HOSTNAME";
+/// What is logged, in the words of `tracing_subscriber::EnvFilter`; read by the program, not by the configuration.
+pub const LOG: &str = "DOCKBELL_LOG";
+/// Folder of what must survive a restart; read by the program, not by the configuration.
+pub const STATE: &str = "DOCKBELL_STATE";
+
+/// Those that may also be given as a file, in a variable with `_FILE` behind the name.
+const WITH_TWIN: [&str; 4] = [SMTP_URL, MAIL_FROM, MAIL_TO, HOSTNAME];
+const WITHOUT_TWIN: [&str; 3] = [CONFIG, LOG, STATE];
+
+/// Environment variables. An empty one counts as not set, so that a compose file may write `${SMTP_URL:-}`.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// The value of a variable, if it is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a variable that holds a path.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from)
+    }
+
+    /// The value of a variable that holds text.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Problem> {
+        let not_text = || Problem::at(name, Mistake::plain("is not UTF-8"));
+        self.get(name).map(|value| value.to_str().map(str::to_owned).ok_or_else(not_text)).transpose()
+    }
+
+    /// The value of a variable or of the file that its twin names; which of the two it was comes with it.
+    pub(super) fn text_or_file(&self, name: &str) -> Result<Option<Setting>, Problem> {
+        let twin = format!("{name}_FILE");
+        let value = self.text(name)?;
+        let Some(path) = self.path(&twin) else {
+            return Ok(value.map(|value| Setting { variable: name.to_owned(), value }));
+        };
+        if value.is_some() {
+            let mistake = Mistake::new(format!("is set, and `{name}` too"), "unset one of the two");
+            return Err(Problem::at(twin, mistake));
+        }
+        match file::read_value(Path::new(&path)) {
+            Ok(value) => Ok(Some(Setting { variable: twin, value })),
+            Err(mistake) => Err(Problem::at(twin, mistake)),
+        }
+    }
+
+    /// What is said about variables that look like dockbell's but are not.
+    pub(super) fn unknown(&self) -> impl Iterator<Item = String> {
+        let twins = WITH_TWIN.iter().map(|name| format!("{name}_FILE"));
+        let known: Vec<String> = WITH_TWIN.iter().chain(&WITHOUT_TWIN).map(ToString::to_string).chain(twins).collect();
+        self.0.keys().filter_map(move |name| {
+            let name = name.to_string_lossy();
+            if !name.starts_with("DOCKBELL_") || known.iter().any(|known| *known == name) {
+                return None;
+            }
+            let meant = nearest(&name, known.iter().map(String::as_str));
+            let meant = meant.map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)"));
+            Some(format!("environment variable `{name}` is not known and has no effect{meant}"))
+        })
+    }
+}
+
+impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+/// Shows the names alone: the values hold secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// What a variable or its twin says.
+pub(super) struct Setting {
+    /// The variable that was set, for messages.
+    pub(super) variable: String,
+    /// The value, or what the file holds.
+    pub(super) value: String,
+}

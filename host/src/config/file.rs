@@ -1,0 +1,68 @@
+//! Files that the configuration is or names.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::problem::Mistake;
+
+/// The largest file that may hold a single value such as a password: 64 KiB. A larger one is rather a wrong path.
+const LARGEST_VALUE: u64 = 64 << 10;
+
+/// The largest configuration: 4 MiB, so that a wrong path does not fill the memory.
+const LARGEST_CONFIGURATION: u64 = 4 << 20;
+
+/// What a file says that holds a single value, without the newline at its end.
+pub(super) fn read_value(path: &Path) -> Result<String, Mistake> {
+    let text = read(path, LARGEST_VALUE, "it must hold the value alone")?;
+    let value = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if value.is_empty() {
+        return Err(Mistake::new(format!("`{}` is empty", path.display()), "it must hold the value alone"));
+    }
+    Ok(value.to_owned())
+}
+
+/// A configuration file's text.
+pub(super) fn read_configuration(path: &Path) -> Result<String, Mistake> {
+    read(path, LARGEST_CONFIGURATION, "a configuration file is text of the form TOML")
+}
+
+fn read(path: &Path, largest: u64, hint: &str) -> Result<String, Mistake> {
+    let shown = path.display();
+    let mut bytes = Vec::new();
+    // One read of the opened file: what is checked is what is used.
+    let read = File::open(path).and_then(|file| {
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        file.take(largest + 1).read_to_end(&mut bytes)
+    });
+    if let Err(error) = read {
+        return Err(unreadable(path, &error));
+    }
+    if bytes.len() as u64 > largest {
+        return Err(Mistake::new(format!("`{shown}` is larger than {} KiB", largest >> 10), hint));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        Mistake::new(format!("`{shown}` is not UTF-8: the first wrong byte is number {}", place + 1), hint)
+    })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Mistake {
+    let message = |what: &str| format!("cannot read `{}`: {what}", path.display());
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            Mistake::new(message("it does not exist"), "check the path; in a container, check that the file is mounted")
+        }
+        io::ErrorKind::IsADirectory => Mistake::new(
+            message("it is a directory"),
+            "name a file; Docker makes a directory of a mounted file that does not exist on the host",
+        ),
+        io::ErrorKind::PermissionDenied => Mistake::new(
+            message("permission denied"),
+            "the user that dockbell runs as needs read permission on the file and its folders",
+        ),
+        _ => Mistake::plain(message(&error.to_string())),
+    }
+}

@@ -1,0 +1,177 @@
+//! One value of a configuration file, and what it can be read as.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde_json::{Map, Number, Value as Json};
+use toml::de::DeValue;
+
+use super::document::{Document, Place, Table};
+use super::problem::{Mistake, choose, listed};
+use super::quantity;
+
+/// A value while it is read. Each way of reading it reports what is wrong and then gives nothing.
+#[derive(Debug)]
+pub(super) struct Value<'d> {
+    pub(super) document: &'d Document<'d>,
+    pub(super) place: Place,
+    inner: DeValue<'d>,
+}
+
+impl<'d> Value<'d> {
+    pub(super) fn new(document: &'d Document<'d>, place: Place, inner: DeValue<'d>) -> Self {
+        Self { document, place, inner }
+    }
+
+    /// Notes a mistake of this value.
+    pub(super) fn report(&self, mistake: Mistake) {
+        self.document.report(&self.place, mistake);
+    }
+
+    /// A string, and its place for what turns out to be wrong later.
+    pub(super) fn string(self) -> Option<(String, Place)> {
+        match self.inner {
+            DeValue::String(text) => Some((text.into_owned(), self.place)),
+            _ => self.wrong_type("a string"),
+        }
+    }
+
+    /// A string in the form that `T` wants.
+    pub(super) fn parse<T: FromStr<Err = Mistake>>(self) -> Option<T> {
+        let document = self.document;
+        let (text, place) = self.string()?;
+        text.parse().map_err(|mistake| document.report(&place, mistake)).ok()
+    }
+
+    /// A path; relative to the configuration file.
+    pub(super) fn path(self) -> Option<PathBuf> {
+        let document = self.document;
+        let (path, place) = self.string()?;
+        if path.is_empty() || path.contains('\0') {
+            document.report(&place, Mistake::plain("is not a path"));
+            return None;
+        }
+        Some(document.resolve(&path))
+    }
+
+    /// A list of strings; a single string counts as a list of one.
+    pub(super) fn strings(self) -> Option<Vec<(String, Place)>> {
+        let Self { document, place, inner } = self;
+        match inner {
+            DeValue::String(text) => Some(vec![(text.into_owned(), place)]),
+            DeValue::Array(items) => {
+                let items = items.into_iter().enumerate().map(|(index, item)| {
+                    let place = Place { path: format!("{}[{index}]", place.path), span: item.span() };
+                    Value::new(document, place, item.into_inner()).string()
+                });
+                // All are looked at, so that each wrong one is reported.
+                items.collect::<Vec<_>>().into_iter().collect()
+            }
+            inner => Self { document, place, inner }.wrong_type("a list of strings"),
+        }
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(self, choices: &[(&str, T)]) -> Option<T> {
+        let document = self.document;
+        let (text, place) = self.string()?;
+        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);
+        if found.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            let message = format!("`{text}` is none of {}", listed(&words));
+            document.report(&place, Mistake::new(message, choose(&text, &words, "possible values")));
+        }
+        found
+    }
+
+    /// A length of time, such as `"90s"`.
+    pub(super) fn duration(self, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let document = self.document;
+        if !matches!(self.inner, DeValue::String(_)) {
+            self.report(Mistake::new(format!("is {}, not a duration", self.type_name()), quantity::DURATION_FORMS));
+            return None;
+        }
+        let (text, place) = self.string()?;
+        quantity::duration(&text, range).map_err(|mistake| document.report(&place, mistake)).ok()
+    }
+
+    /// A number of bytes, such as `"64MiB"`.
+    pub(super) fn size(self, range: RangeInclusive<usize>) -> Option<usize> {
+        let text = match &self.inner {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.to_string(),
+            _ => {
+                self.report(Mistake::new(format!("is {}, not a size", self.type_name()), quantity::SIZE_FORMS));
+                return None;
+            }
+        };
+        quantity::size(&text, range).map_err(|mistake| self.report(mistake)).ok()
+    }
+
+    /// A table.
+    pub(super) fn table(self) -> Option<Table<'d>> {
+        match self.inner {
+            DeValue::Table(entries) => Some(Table::new(self.document, self.place, entries)),
+            _ => self.wrong_type("a table"),
+        }
+    }
+
+    /// A table as JSON; dates become strings.
+    pub(super) fn json(self) -> Option<Map<String, Json>> {
+        if !matches!(self.inner, DeValue::Table(_)) {
+            return self.wrong_type("a table");
+        }
+        match json(&self.inner) {
+            Ok(Json::Object(map)) => Some(map),
+            Ok(_) => None,
+            Err(mistake) => {
+                self.report(mistake);
+                None
+            }
+        }
+    }
+
+    fn wrong_type<T>(self, wanted: &str) -> Option<T> {
+        self.report(Mistake::plain(format!("is {}, not {wanted}", self.type_name())));
+        None
+    }
+
+    fn type_name(&self) -> &'static str {
+        match self.inner {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        }
+    }
+}
+
+fn json(value: &DeValue<'_>) -> Result<Json, Mistake> {
+    Ok(match value {
+        DeValue::String(text) => Json::String(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map(Json::from)
+            .map_err(|_| Mistake::plain(format!("`{number}` is too large: it must fit in 64 bits")))?,
+        DeValue::Float(number) => number
+            .as_str()
+            .parse()
+            .ok()
+            .and_then(Number::from_f64)
+            .map(Json::Number)
+            .ok_or_else(|| Mistake::plain(format!("`{}` cannot be said in JSON", number.as_str())))?,
+        DeValue::Boolean(truth) => Json::Bool(*truth),
+        DeValue::Datetime(date) => Json::String(date.to_string()),
+        DeValue::Array(items) => Json::Array(items.iter().map(|item| json(item.get_ref())).collect::<Result<_, _>>()?),
+        DeValue::Table(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|(key, value)| Ok((key.get_ref().to_string(), json(value.get_ref())?)))
+                .collect::<Result<_, Mistake>>()?,
+        ),
+    })
+}
