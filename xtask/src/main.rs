@@ -1,24 +1,34 @@
 //! `cargo xtask`: what the project does besides `cargo build` and `cargo test`.
 
+mod dist;
+mod plugins;
 mod record;
 
-use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
-  record   makes `examples/recordings/` anew, with a real engine
-";
+  plugins        build the bundled plugins from source into plugins/target/components
+  dist           build them and write plugins/dist, which is committed
+  dist --check   build them and fail where plugins/dist is not what the sources give
+  record         make examples/recordings anew, with a real engine";
 
 fn main() -> ExitCode {
-    let done = match env::args().nth(1).as_deref() {
-        Some("record") => record::record(),
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["plugins"] => plugins::run(),
+        ["dist"] => dist::write(),
+        ["dist", "--check"] => dist::check(),
+        ["record"] => record::record(),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
         }
+        [] => Err(anyhow::anyhow!("no command given\n{USAGE}")),
+        unknown => Err(anyhow::anyhow!("unknown command: `{}`\n{USAGE}", unknown.join(" "))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

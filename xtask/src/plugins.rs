@@ -1,0 +1,117 @@
+//! Builds the bundled plugins: core modules by cargo, made into components here.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+mod toolchain;
+
+pub(crate) use toolchain::Toolchain;
+
+/// The bundled plugins, by the names that a configuration uses. The library of each is called `NAME_plugin`.
+pub(crate) const NAMES: [&str; 1] = ["match"];
+
+/// The folder that holds the root `Cargo.toml`.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// `cargo xtask plugins`.
+pub(crate) fn run() -> Result<()> {
+    let toolchain = Toolchain::find(None)?;
+    let folder = root().join("plugins/target/components");
+    for (name, component) in build(&toolchain)? {
+        let path = folder.join(format!("{name}.wasm"));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+        fs::write(&path, &component).with_context(|| format!("cannot write `{}`", path.display()))?;
+        println!("{:>7} bytes  plugins/target/components/{name}.wasm", component.len());
+    }
+    Ok(())
+}
+
+/// The components, by name.
+pub(crate) fn build(toolchain: &Toolchain) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let root = root().canonicalize().context("cannot find the workspace's folder")?;
+    let mut cargo = Command::new(&toolchain.cargo);
+    // What the caller's environment says about its own build must not reach this one: the same sources and compiler
+    // have to give the same bytes.
+    for (name, _) in env::vars_os() {
+        if is_build_setting(&name) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+        .current_dir(root.join("plugins"))
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--lib",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--target-dir",
+            "target",
+        ])
+        .args(NAMES.map(|name| format!("--package={name}")))
+        .env("RUSTC", &toolchain.rustc)
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &toolchain.linker)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain, &root)?);
+    if toolchain.build_std {
+        cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
+    }
+    let status = cargo.status().with_context(|| format!("cannot run `{}`", toolchain.cargo.display()))?;
+    ensure!(status.success(), "the plugins do not build: {status}");
+
+    let modules = root.join("plugins/target/wasm32-unknown-unknown/release");
+    NAMES.iter().map(|&name| Ok((name, encode(&modules.join(format!("{name}_plugin.wasm")))?))).collect()
+}
+
+fn is_build_setting(name: &OsString) -> bool {
+    let name = name.to_string_lossy();
+    let kept = ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_"];
+    (name.starts_with("CARGO") && !kept.iter().any(|prefix| name.starts_with(prefix)))
+        || name.starts_with("RUSTC")
+        || name == "RUSTFLAGS"
+}
+
+/// The compiler's flags, which keep this machine's paths out of the components.
+fn flags(toolchain: &Toolchain, root: &Path) -> Result<OsString> {
+    let mut flags = OsString::from("-Clinker-flavor=wasm-ld");
+    let replaced = [(cargo_home()?, "cargo"), (toolchain.library.clone(), "rust"), (root.to_path_buf(), "dockbell")];
+    for (path, name) in replaced {
+        flags.push("\x1f--remap-path-prefix=");
+        flags.push(path);
+        flags.push(format!("=/{name}"));
+    }
+    Ok(flags)
+}
+
+fn cargo_home() -> Result<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    home.context("cannot find cargo's folder\nhint: set `CARGO_HOME` or `HOME`")
+}
+
+/// Makes a component of a core module, which carries its interface, and looks that it can reach nothing but the log.
+fn encode(path: &Path) -> Result<Vec<u8>> {
+    let module = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let component = wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .and_then(|mut encoder| encoder.encode())
+        .with_context(|| format!("`{}` does not make a component", path.display()))?;
+    let decoded = wit_component::decode(&component)?;
+    let resolve = decoded.resolve();
+    for (_, world) in &resolve.worlds {
+        for key in world.imports.keys() {
+            let import = resolve.name_world_key(key);
+            if !["dockbell:plugin/types@", "dockbell:plugin/logging@"].iter().any(|known| import.starts_with(known)) {
+                bail!("`{}` imports `{import}`: a bundled plugin may import only the log", path.display());
+            }
+        }
+    }
+    Ok(component)
+}
