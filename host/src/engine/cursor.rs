@@ -1,0 +1,160 @@
+//! The position in an engine's stream: what was read already, and what is missing after a reconnect.
+//!
+//! `since` alone is no position. Times are not monotonic (measured: 2 inversions in 4,000 events, the worst 0.67 ms), an
+//! engine remembers few events, and after its restart none. So a reconnect asks for a minute more than is needed and drops
+//! what is known by its digest; and the last known event, the anchor, must come again. If it does not, something is missing.
+
+use std::collections::{HashSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::event::Event;
+
+/// How many events are known again. Docker repeats at most 256 (`eventsLimit` in moby `daemon/events/events.go`); Podman
+/// reads its journal, and a minute of it should fit.
+const KNOWN: usize = 4096;
+/// How far before the last event a reconnect begins.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
+
+/// What to do with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It just happened.
+    New,
+    /// It happened while there was no connection.
+    Late,
+    /// It was told before.
+    Known,
+}
+
+/// The position in the stream of one engine.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    /// Digests of the last events, the oldest first.
+    keys: VecDeque<u128>,
+    /// Time of the event that was read last; not the latest time, or an engine whose clock was set back would repeat
+    /// nothing for as long as it was set back.
+    last: Option<i64>,
+    replay: Option<Replay>,
+    scratch: Vec<u8>,
+}
+
+/// The start of a connection, when the engine repeats what it remembers.
+#[derive(Debug)]
+struct Replay {
+    /// What must not be told again: what was known before and what this connection brought so far. An engine can send an
+    /// event twice, out of its memory and live, while it enters a subscriber.
+    seen: HashSet<u128>,
+    /// The last event before; none when there never was one.
+    anchor: Option<u128>,
+    /// The engine's time when the connection was made.
+    began: i64,
+    /// Whether there was an earlier connection.
+    again: bool,
+    /// The oldest event that was not known.
+    oldest: Option<i64>,
+    /// How many events there were, known or not.
+    count: usize,
+}
+
+/// How a replay ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replayed {
+    /// Whether the last known event was missing from it.
+    pub lost_anchor: bool,
+    /// How many events there were, known or not.
+    pub count: usize,
+    /// Time of the oldest that was not known.
+    pub oldest_nanos: Option<i64>,
+}
+
+impl Cursor {
+    /// Where to ask from when the engine's time is `now`: a minute before the last event, or `first` when there was none.
+    /// Never in the engine's future, whatever times its events have had.
+    #[must_use]
+    pub fn since(&self, first: Timestamp, now: Timestamp) -> Timestamp {
+        let Some(last) = self.last else { return first };
+        let last = Timestamp::from_nanosecond(i128::from(last)).unwrap_or(now);
+        last.min(now).checked_sub(OVERLAP).unwrap_or(first).max(first.min(now))
+    }
+
+    /// Time of the event that was read last.
+    #[must_use]
+    pub fn last_nanos(&self) -> Option<i64> {
+        self.last
+    }
+
+    /// A connection was made at `began`, in the engine's time; what it repeats begins.
+    pub fn connected(&mut self, began: Timestamp, again: bool) {
+        // A connection that broke while the engine repeated has decided nothing.
+        let undecided = self.replay.take().and_then(|replay| replay.anchor);
+        self.replay = Some(Replay {
+            seen: self.keys.iter().copied().collect(),
+            anchor: undecided.or_else(|| self.keys.back().copied()),
+            began: super::parse::nanos(began),
+            again,
+            oldest: None,
+            count: 0,
+        });
+    }
+
+    /// Whether the engine may still be repeating.
+    #[must_use]
+    pub fn replaying(&self) -> bool {
+        self.replay.is_some()
+    }
+
+    /// Whether an event is the first that happened a second or more after the connection was made: all that the engine
+    /// repeats comes before it. The second is the resolution of the engine's `Date`.
+    #[must_use]
+    pub fn ends_replay(&self, event: &Event) -> bool {
+        self.replay.as_ref().is_some_and(|replay| event.time_nanos >= replay.began.saturating_add(1_000_000_000))
+    }
+
+    /// The engine has repeated all it remembers. None when that was known already.
+    pub fn replayed(&mut self) -> Option<Replayed> {
+        let replay = self.replay.take()?;
+        Some(Replayed { lost_anchor: replay.anchor.is_some(), count: replay.count, oldest_nanos: replay.oldest })
+    }
+
+    /// Takes note of an event, in the order of the stream.
+    pub fn take(&mut self, event: &Event) -> Verdict {
+        let key = self.key(event);
+        let mut verdict = Verdict::New;
+        if let Some(replay) = &mut self.replay {
+            replay.count += 1;
+            if replay.anchor == Some(key) {
+                replay.anchor = None;
+            }
+            if !replay.seen.insert(key) {
+                return Verdict::Known;
+            }
+            replay.oldest = Some(replay.oldest.map_or(event.time_nanos, |oldest| oldest.min(event.time_nanos)));
+            if replay.again && event.time_nanos < replay.began {
+                verdict = Verdict::Late;
+            }
+        }
+        if self.keys.len() == KNOWN {
+            self.keys.pop_front();
+        }
+        self.keys.push_back(key);
+        self.last = Some(event.time_nanos);
+        verdict
+    }
+
+    /// The digest of an event: of what it says, not of its line, whose old fields come and go with the API version.
+    fn key(&mut self, event: &Event) -> u128 {
+        let bytes = &mut self.scratch;
+        bytes.clear();
+        bytes.extend_from_slice(&event.time_nanos.to_le_bytes());
+        let texts = [&event.kind, &event.action, &event.detail, &event.actor_id, &event.scope];
+        let pairs = event.attributes.iter().flat_map(|(name, value)| [name, value]);
+        for text in texts.into_iter().chain(pairs) {
+            // Its length first, so that two neighbours cannot be cut in another place.
+            bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        xxh3_128(bytes)
+    }
+}

@@ -1,0 +1,114 @@
+//! The way from the reader to what is behind it: never waits, and counts what did not fit.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::parse::nanos;
+use crate::event::Event;
+use crate::queue::{Refused, Sender, Weigh};
+
+/// Puts batches of events into the queue. When the queue is full it counts, and tells the gap as soon as there is room.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    engine: Arc<str>,
+    queue: Sender<Vec<Event>>,
+    missed: Option<Missed>,
+    closed: bool,
+}
+
+/// Events that did not fit.
+#[derive(Debug, Clone, Copy)]
+struct Missed {
+    count: u64,
+    from: i64,
+    to: i64,
+}
+
+impl Outlet {
+    pub(super) fn new(engine: Arc<str>, queue: Sender<Vec<Event>>) -> Self {
+        Self { engine, queue, missed: None, closed: false }
+    }
+
+    /// Hands a batch over, behind the gap if there is one.
+    pub(super) fn push(&mut self, batch: Vec<Event>) {
+        if batch.is_empty() {
+            return;
+        }
+        self.tell_gap();
+        if self.missed.is_some() {
+            return self.miss(&batch);
+        }
+        match self.queue.try_send(batch) {
+            Ok(()) => {}
+            Err(Refused::Full(batch)) => self.miss(&batch),
+            Err(Refused::Closed(_)) => self.closed = true,
+        }
+    }
+
+    /// Tells one of dockbell's own events, now.
+    pub(super) fn tell(&mut self, action: &str, attributes: Vec<(String, String)>) {
+        let event = Event::own(Arc::clone(&self.engine), action, nanos(Timestamp::now()), attributes);
+        self.push(vec![event]);
+    }
+
+    /// Tells that events between two times are missing.
+    pub(super) fn tell_missing(&mut self, reason: &str, from: Timestamp, to: Timestamp) {
+        tracing::error!(engine = %self.engine, "events are missing between {from} and {to}: {reason}");
+        let texts = [("from", from.to_string()), ("reason", reason.to_owned()), ("to", to.to_string())];
+        self.tell("gap", texts.map(|(name, value)| (name.to_owned(), value)).into());
+    }
+
+    /// Whether nobody takes events out any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether there is a gap that could not be told yet.
+    pub(super) fn is_behind(&self) -> bool {
+        self.missed.is_some()
+    }
+
+    /// Waits until the gap can be told; for ever when there is none.
+    pub(super) async fn room(&self) {
+        match self.missed {
+            Some(missed) => self.queue.room(vec![self.gap(missed)].weight()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells the gap if there is one and the queue has room for it.
+    pub(super) fn tell_gap(&mut self) {
+        let Some(missed) = self.missed else { return };
+        match self.queue.try_send(vec![self.gap(missed)]) {
+            Ok(()) => {
+                self.missed = None;
+                tracing::error!(engine = %self.engine, "{} events were missed: dockbell fell behind", missed.count);
+            }
+            Err(Refused::Full(_)) => {}
+            Err(Refused::Closed(_)) => self.closed = true,
+        }
+    }
+
+    fn miss(&mut self, batch: &[Event]) {
+        for event in batch {
+            let time = event.time_nanos;
+            let missed = self.missed.get_or_insert(Missed { count: 0, from: time, to: time });
+            missed.count += 1;
+            missed.from = missed.from.min(time);
+            missed.to = missed.to.max(time);
+        }
+    }
+
+    fn gap(&self, missed: Missed) -> Event {
+        let time = |nanos: i64| Timestamp::from_nanosecond(nanos.into()).unwrap_or_default().to_string();
+        let texts = [
+            ("from", time(missed.from)),
+            ("missed", missed.count.to_string()),
+            ("reason", "dockbell fell behind".to_owned()),
+            ("to", time(missed.to)),
+        ];
+        let attributes = texts.map(|(name, value)| (name.to_owned(), value)).into();
+        Event::own(Arc::clone(&self.engine), "gap", nanos(Timestamp::now()), attributes)
+    }
+}

@@ -1,0 +1,151 @@
+//! The task that reads the events of one engine, over as many connections as it takes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::api::Engine;
+use super::backoff::Backoff;
+use super::describe::Description;
+use super::error::{EngineError, Fault};
+use super::intake::Intake;
+use super::outlet::Outlet;
+use super::parse::nanos;
+use super::session::{Over, Session};
+use super::span::{Span, wire};
+use crate::event::Event;
+use crate::queue::Sender;
+
+/// A stream that lasted this long has worked: the next attempt does not pay for those before it.
+const STEADY: Duration = Duration::from_secs(10);
+/// How long after its end a bounded run goes on trying to reach an engine that is gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why [`read`] ended.
+#[derive(Debug)]
+pub enum End {
+    /// It was told to stop, or nobody takes the events any more.
+    Stopped,
+    /// All of the [`Span`] was read.
+    Complete,
+    /// The engine could not be reached until after the end of the [`Span`]; this is why.
+    Incomplete(EngineError),
+}
+
+/// Reads the events of an engine into a queue, each batch all that was ready at once, until `stop` says `true` (or its
+/// sender is gone), until the receiver is gone, or until the end of `span`. The queue's sender is dropped at the end.
+///
+/// It waits for nothing behind it: events that do not fit into the queue are counted and told as an own event `gap`. A
+/// connection that breaks is made again, with growing waits of at most 30 s; this is told by `engine_lost`, once per
+/// outage, and `engine_back`. What the engine repeats is told once, what it forgot is told as a `gap`.
+pub async fn read(engine: Engine, span: Span, queue: Sender<Vec<Event>>, stop: watch::Receiver<bool>) -> End {
+    let mut stop = stop;
+    let outlet = Outlet::new(engine.name().clone(), queue);
+    let intake = Intake::new(engine.name().clone(), span.until.map(nanos), outlet);
+    let mut reader = Reader { engine, span, intake, first: None, outage: None, gap_from: None, steady: false };
+    tokio::select! {
+        biased;
+        // An error says that whoever could tell us to stop is gone.
+        _ = stop.wait_for(|stop| *stop) => End::Stopped,
+        end = reader.run() => end,
+    }
+}
+
+struct Reader {
+    engine: Engine,
+    span: Span,
+    intake: Intake,
+    /// Where the first connection began to read.
+    first: Option<Timestamp>,
+    outage: Option<Outage>,
+    /// From when on events may be missing, until a connection has shown that none are.
+    gap_from: Option<Timestamp>,
+    /// Whether the last connection lasted.
+    steady: bool,
+}
+
+struct Outage {
+    began: Instant,
+    fault: Fault,
+}
+
+impl Reader {
+    async fn run(&mut self) -> End {
+        let mut backoff = Backoff::default();
+        loop {
+            let fault = match self.connection().await {
+                Ok(Over::Complete) => return End::Complete,
+                Ok(Over::Closed) => return End::Stopped,
+                Err(fault) => fault,
+            };
+            if std::mem::take(&mut self.steady) {
+                backoff.reset();
+            }
+            self.lost(&fault);
+            let wait = backoff.next();
+            if self.out_of_patience(wait) {
+                return End::Incomplete(self.engine.error(fault));
+            }
+            sleep(wait).await;
+        }
+    }
+
+    /// One connection from its beginning to its end.
+    async fn connection(&mut self) -> Result<Over, Fault> {
+        let met = self.engine.greet().await?;
+        let now = met.clock.now();
+        let again = self.first.is_some();
+        let first = *self.first.get_or_insert(self.span.since.unwrap_or(met.clock.at));
+        let mut path = format!("/events?since={}", wire(self.intake.cursor.since(first, now)));
+        if let Some(until) = self.span.until {
+            path.push_str("&until=");
+            path.push_str(&wire(until));
+        }
+        let body = self.engine.get(&path).await?.into_body();
+        self.back(&met);
+        self.intake.cursor.connected(met.clock.at, again);
+        let began = Instant::now();
+        let mut session = Session::new(&self.engine, self.span, &met, &mut self.intake, self.gap_from, again);
+        let over = session.run(body).await;
+        self.gap_from = session.gap_from();
+        self.steady = began.elapsed() >= STEADY;
+        over
+    }
+
+    fn back(&mut self, met: &Description) {
+        let engine = self.engine.name();
+        let Some(outage) = self.outage.take() else {
+            tracing::info!(%engine, "reads the events of {met}");
+            return;
+        };
+        let after = format!("{}s", outage.began.elapsed().as_secs());
+        tracing::info!(%engine, "reads the events of {met} again after {after}");
+        self.intake.outlet.tell("engine_back", vec![("after".to_owned(), after)]);
+    }
+
+    fn lost(&mut self, fault: &Fault) {
+        let engine = self.engine.name();
+        match &mut self.outage {
+            None => {
+                tracing::warn!(%engine, "{}", self.engine.error(fault.clone()));
+                self.intake.outlet.tell("engine_lost", vec![("reason".to_owned(), fault.to_string())]);
+                self.outage = Some(Outage { began: Instant::now(), fault: fault.clone() });
+            }
+            Some(outage) if outage.fault != *fault => {
+                tracing::warn!(%engine, "{}", self.engine.error(fault.clone()));
+                outage.fault = fault.clone();
+            }
+            Some(_) => tracing::debug!(%engine, "{fault}"),
+        }
+    }
+
+    fn out_of_patience(&self, wait: Duration) -> bool {
+        let Some(until) = self.span.until else { return false };
+        let now = Timestamp::now();
+        let past = now.duration_since(until).unsigned_abs();
+        let outage = self.outage.as_ref().map(|outage| outage.began.elapsed()).unwrap_or_default();
+        now > until && past.min(outage) + wait > PATIENCE
+    }
+}

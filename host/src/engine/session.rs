@@ -1,0 +1,211 @@
+//! One connection to an engine's stream of events.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::address::Address;
+use super::api::Engine;
+use super::body::Stream;
+use super::describe::{Clock, Description};
+use super::error::Fault;
+use super::intake::Intake;
+use super::line::Lines;
+use super::span::Span;
+
+/// An engine repeats what it remembers at once; when nothing has come for this long, that was all.
+const REPLAY_QUIET: Duration = Duration::from_secs(2);
+/// A bounded run ends by itself when nothing has come for this long after its end. Docker Desktop does not close the stream
+/// (moby issue 48536).
+const END_QUIET: Duration = Duration::from_secs(5);
+/// By how much the engine's clock, known from a header in whole seconds, may be ahead of what we think it is.
+const CLOCK_SLACK: Duration = Duration::from_millis(1500);
+/// How often a link over TCP is tested. A quiet engine and a dead link look the same.
+const PING_EVERY: Duration = Duration::from_secs(15);
+/// After so many tests without an answer the link is dead.
+const PINGS_MISSED: u32 = 2;
+/// What Docker remembers, in events (`eventsLimit` in moby `daemon/events/events.go`).
+const DOCKER_REMEMBERS: usize = 256;
+
+/// How a connection ended that did not fail.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// All of the span was read.
+    Complete,
+    /// Nobody takes the events any more.
+    Closed,
+}
+
+/// One connection, from the first byte of the stream on.
+pub(super) struct Session<'a> {
+    engine: &'a Engine,
+    span: Span,
+    clock: Clock,
+    podman: bool,
+    intake: &'a mut Intake,
+    gap_from: Option<Timestamp>,
+    again: bool,
+    last_read: Instant,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        engine: &'a Engine,
+        span: Span,
+        met: &Description,
+        intake: &'a mut Intake,
+        gap_from: Option<Timestamp>,
+        again: bool,
+    ) -> Self {
+        let podman = met.product == "Podman";
+        Self { engine, span, clock: met.clock, podman, intake, gap_from, again, last_read: Instant::now() }
+    }
+
+    /// From when on events may be missing: set when the connection ends and as long as no other has shown that none are.
+    pub(super) fn gap_from(&self) -> Option<Timestamp> {
+        self.gap_from
+    }
+
+    /// Reads to the end of the stream.
+    pub(super) async fn run(&mut self, mut body: Stream) -> Result<Over, Fault> {
+        let mut lines = Lines::default();
+        let engine = self.engine;
+        let mut dead = pin!(dead_link(engine));
+        loop {
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                () = self.intake.outlet.room(), if self.intake.outlet.is_behind() => self.intake.outlet.tell_gap(),
+                chunk = body.chunk() => {
+                    if let Some(over) = self.chunks(chunk, &mut body, &mut lines).await {
+                        return over;
+                    }
+                }
+                fault = &mut dead => {
+                    // Nobody knows since when it was dead: the last event is the last that is sure.
+                    let last = self.intake.cursor.last_nanos().map(|last| Timestamp::from_nanosecond(last.into()));
+                    self.gap_from = self.gap_from.or_else(|| last.and_then(Result::ok));
+                    return Err(fault);
+                }
+                () = at(deadline) => if self.is_over() { self.end_replay(); return Ok(Over::Complete) } else { self.end_replay() },
+            }
+            if self.intake.replay_over {
+                self.end_replay();
+            }
+            if self.intake.outlet.is_closed() {
+                return Ok(Over::Closed);
+            }
+        }
+    }
+
+    /// Takes a chunk and all that is ready behind it, as far as one batch holds it. Returns how the stream ended, if it did.
+    async fn chunks(
+        &mut self,
+        first: Option<Result<Bytes, Fault>>,
+        body: &mut Stream,
+        lines: &mut Lines,
+    ) -> Option<Result<Over, Fault>> {
+        let mut next = Some(first);
+        while let Some(chunk) = next {
+            let Some(Ok(chunk)) = chunk else {
+                lines.end(|line| self.intake.line(line));
+                self.intake.flush();
+                return Some(self.end(chunk.and_then(Result::err)));
+            };
+            lines.feed(&chunk, |line| self.intake.line(line));
+            if self.intake.is_empty() {
+                // A batch went out, or a line is not whole yet.
+                break;
+            }
+            next = poll_fn(|cx| match body.poll_chunk(cx) {
+                Poll::Pending => Poll::Ready(None),
+                Poll::Ready(chunk) => Poll::Ready(Some(chunk)),
+            })
+            .await;
+        }
+        self.intake.flush();
+        self.last_read = Instant::now();
+        None
+    }
+
+    /// The stream has ended, well or with a fault.
+    fn end(&mut self, fault: Option<Fault>) -> Result<Over, Fault> {
+        let slack = self.clock.now().checked_add(CLOCK_SLACK).unwrap_or(Timestamp::MAX);
+        if fault.is_none() && self.span.until.is_some_and(|until| slack >= until) {
+            self.end_replay();
+            return Ok(Over::Complete);
+        }
+        self.gap_from.get_or_insert(self.clock.now());
+        Err(fault.unwrap_or(Fault::Closed))
+    }
+
+    /// When something is to be done if nothing comes: the replay is over, or the run.
+    fn deadline(&self) -> Option<Instant> {
+        let replay = self.intake.cursor.replaying().then(|| self.last_read + REPLAY_QUIET);
+        let end = self.end_deadline();
+        replay.into_iter().chain(end).min()
+    }
+
+    fn end_deadline(&self) -> Option<Instant> {
+        let left = self.span.until?.duration_since(self.clock.at);
+        let until = self.clock.asked + left.max(jiff::SignedDuration::ZERO).unsigned_abs();
+        Some(self.last_read.max(until.into()) + END_QUIET)
+    }
+
+    fn is_over(&self) -> bool {
+        self.end_deadline().is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// The engine has repeated all it remembers: was it enough?
+    fn end_replay(&mut self) {
+        self.intake.replay_over = false;
+        let Some(replayed) = self.intake.cursor.replayed() else { return };
+        let gap_from = self.gap_from.take();
+        let first = |nanos: i64| Timestamp::from_nanosecond(nanos.into()).ok();
+        let to = replayed.oldest_nanos.and_then(first).unwrap_or(self.clock.at);
+        let since = match (self.span.since, self.span.until) {
+            // A run that lies in the past and brought all that Docker remembers: there may have been more.
+            (Some(since), Some(until)) if !self.again && until <= self.clock.at => Some(since),
+            _ => None,
+        };
+        let from = match since {
+            Some(since) if replayed.count == DOCKER_REMEMBERS && !self.podman => since,
+            _ if replayed.lost_anchor => gap_from.unwrap_or(to),
+            _ => return,
+        };
+        self.intake.outlet.tell_missing("the engine no longer remembers what happened", from.min(to), to);
+    }
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends when the engine does not answer any more, though the stream looks well. Never for a unix socket, whose kernel tells.
+async fn dead_link(engine: &Engine) -> Fault {
+    if matches!(engine.address(), Address::Unix(_)) {
+        return std::future::pending().await;
+    }
+    let mut missed = 0;
+    loop {
+        sleep(PING_EVERY).await;
+        match engine.is_alive().await {
+            Ok(()) => missed = 0,
+            Err(fault) => {
+                missed += 1;
+                tracing::debug!(engine = %engine.name(), "the test of the link failed: {fault}");
+                if missed == PINGS_MISSED {
+                    return fault;
+                }
+            }
+        }
+    }
+}
