@@ -1,3 +1,7 @@
 //! The program `dockbell`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dockbell::cli::main()
+}

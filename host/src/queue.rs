@@ -19,6 +19,12 @@ impl Weigh for Event {
     }
 }
 
+impl<T: Weigh> Weigh for Arc<T> {
+    fn weight(&self) -> usize {
+        T::weight(self)
+    }
+}
+
 impl<T: Weigh> Weigh for Vec<T> {
     fn weight(&self) -> usize {
         size_of::<Self>() + self.iter().map(Weigh::weight).sum::<usize>()

@@ -1,1 +1,104 @@
-//! What the user types.
+//! What the user types: one file per subcommand.
+
+mod check;
+mod demo;
+mod logging;
+mod replay;
+mod signals;
+mod watch;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Environment, Output};
+
+/// Watches Docker engines and tells you what happened to your containers: the first event at once, the rest in a digest.
+#[derive(Debug, Parser)]
+#[command(name = "dockbell", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    watch: watch::WatchArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch the engines and tell what happens (what `dockbell` alone does)
+    Watch(watch::WatchArgs),
+    /// Say what would have been told about recorded events, without waiting and without sending anything
+    Replay(replay::ReplayArgs),
+    /// Try the configuration, the plugins, the engines and the sinks, and say what works
+    Check(ConfigArgs),
+    /// Show the mails about a recorded day of a small shop; needs neither Docker nor a mail server
+    Demo(demo::DemoArgs),
+}
+
+const AFTER_HELP: &str = "\
+Environment:
+  DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH   the engine, as for `docker`
+  DOCKBELL_CONFIG      the configuration file; else /etc/dockbell/dockbell.toml if it exists
+  DOCKBELL_SMTP_URL    mail server: smtp://user:password@host:587, smtps://..., smtp://host:25?tls=none
+  DOCKBELL_MAIL_TO     who is told, separated by commas
+  DOCKBELL_MAIL_FROM   the sender
+  DOCKBELL_HOSTNAME    the name of this machine in messages
+  DOCKBELL_LOG         what is logged: error, warn, info, debug, trace
+  Each DOCKBELL_SMTP_URL, _MAIL_TO, _MAIL_FROM, _HOSTNAME may be a file instead: DOCKBELL_SMTP_URL_FILE=/run/secrets/smtp";
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How messages on the terminal look.
+#[derive(Debug, Args)]
+struct OutputArgs {
+    /// For people, or one line of JSON per message
+    #[arg(long, value_enum, value_name = "FORM")]
+    output: Option<Output>,
+}
+
+impl ConfigArgs {
+    fn load(&self) -> anyhow::Result<Config> {
+        let config = Config::load(self.config.as_deref(), &Environment::of_process())?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(config)
+    }
+}
+
+/// Runs the program: parses the arguments, does what they say, prints an error with its causes.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start();
+    let done = match cli.command.unwrap_or(Command::Watch(cli.watch)) {
+        Command::Watch(args) => block_on(watch::run(args)),
+        Command::Replay(args) => block_on(replay::run(args)),
+        Command::Check(args) => block_on(check::run(args)),
+        Command::Demo(args) => block_on(demo::run(args)),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            eprintln!("error: {}", causes.join(": "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // What is still running then (a name that is being looked up, say) must not hold back the end.
+    runtime.shutdown_background();
+    done
+}

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::api::Engine;
 use super::backoff::Backoff;
@@ -34,21 +34,19 @@ pub enum End {
     Incomplete(EngineError),
 }
 
-/// Reads the events of an engine into a queue, each batch all that was ready at once, until `stop` says `true` (or its
-/// sender is gone), until the receiver is gone, or until the end of `span`. The queue's sender is dropped at the end.
+/// Reads the events of an engine into a queue, each batch all that was ready at once, until `stop` is
+/// cancelled, until the receiver is gone, or until the end of `span`. The queue's sender is dropped at the end.
 ///
 /// It waits for nothing behind it: events that do not fit into the queue are counted and told as an own event `gap`. A
 /// connection that breaks is made again, with growing waits of at most 30 s; this is told by `engine_lost`, once per
 /// outage, and `engine_back`. What the engine repeats is told once, what it forgot is told as a `gap`.
-pub async fn read(engine: Engine, span: Span, queue: Sender<Vec<Event>>, stop: watch::Receiver<bool>) -> End {
-    let mut stop = stop;
+pub async fn read(engine: Engine, span: Span, queue: Sender<Vec<Event>>, stop: CancellationToken) -> End {
     let outlet = Outlet::new(engine.name().clone(), queue);
     let intake = Intake::new(engine.name().clone(), span.until.map(nanos), outlet);
     let mut reader = Reader { engine, span, intake, first: None, outage: None, gap_from: None, steady: false };
     tokio::select! {
         biased;
-        // An error says that whoever could tell us to stop is gone.
-        _ = stop.wait_for(|stop| *stop) => End::Stopped,
+        () = stop.cancelled() => End::Stopped,
         end = reader.run() => end,
     }
 }

@@ -1,0 +1,107 @@
+//! From `[routes]` and `[plugins]` to running routes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::config::{Config, PluginConfig, RouteConfig};
+use crate::plugin::{Plugin, Refused, Runtime};
+use crate::route::Route;
+use crate::route::filters::Guarded;
+use crate::route::formatter::RouteFormatter;
+use crate::route::group::Digest;
+use crate::route::plain::Plain;
+
+/// The formatter that is no plugin.
+pub const PLAIN: &str = "plain";
+
+/// Whether a run follows the clock or ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// The first at once, the rest in digests.
+    InWindows,
+    /// One digest at the end.
+    AtEnd,
+}
+
+/// A started route and the sinks it tells.
+#[derive(Debug)]
+pub struct Started {
+    /// The route.
+    pub route: Route,
+    /// Names of sinks.
+    pub to: Vec<String>,
+}
+
+/// Plugins by name, compiled and checked.
+pub type Plugins = BTreeMap<String, Arc<Plugin>>;
+
+/// Loads every plugin that a route names, side by side: compiling is the slowest part of a start.
+///
+/// # Errors
+/// The first plugin that is refused.
+pub fn load_plugins(config: &Config, runtime: &Runtime) -> Result<Plugins, Refused> {
+    let named = config.routes.values().flat_map(|route| route.filters.iter().chain([&route.formatter]));
+    let wanted: BTreeMap<&String, PluginConfig> =
+        named.filter_map(|name| Some((name, with_defaults(config.plugins.get(name)?, config)))).collect();
+    std::thread::scope(|scope| {
+        let load = |(name, plugin): (&String, PluginConfig)| {
+            let name = name.clone();
+            scope.spawn(move || runtime.load(&name, &plugin).map(|plugin| (name, plugin)))
+        };
+        let loading: Vec<_> = wanted.into_iter().map(load).collect();
+        loading
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// What the host tells its own formatters, unless the configuration says it.
+fn with_defaults(plugin: &PluginConfig, config: &Config) -> PluginConfig {
+    let mut plugin = plugin.clone();
+    if plugin.component == "email" || plugin.component == "json" {
+        let _ = plugin.config.entry("hostname").or_insert_with(|| config.hostname.clone().into());
+    }
+    if plugin.component == "email" {
+        let offset = TimeZone::system().to_offset(Timestamp::now());
+        let _ = plugin.config.entry("utc-offset-seconds").or_insert_with(|| offset.seconds().into());
+    }
+    plugin
+}
+
+/// Starts all routes, each with its own instances of its plugins.
+///
+/// # Errors
+/// The first plugin that cannot be used where a route names it.
+pub async fn start(config: &Config, plugins: &Plugins, telling: Telling) -> Result<Vec<Started>, Refused> {
+    let plain = Plain { hostname: config.hostname.clone(), zone: TimeZone::system() };
+    let mut started = Vec::new();
+    for (name, route) in &config.routes {
+        let digest = match telling {
+            Telling::InWindows => Digest::new(name, route),
+            Telling::AtEnd => Digest::new(name, route).at_end(),
+        };
+        let filters = start_filters(route, config, plugins).await?;
+        let formatter = match plugins.get(&route.formatter).filter(|_| route.formatter != PLAIN) {
+            Some(plugin) => RouteFormatter::start(Arc::clone(plugin), plain.clone()).await?,
+            None => RouteFormatter::plain(plain.clone()),
+        };
+        let to = if route.to.is_empty() { config.sinks.keys().cloned().collect() } else { route.to.clone() };
+        started.push(Started { route: Route::new(name, &route.engines, filters, digest, formatter), to });
+    }
+    Ok(started)
+}
+
+async fn start_filters(route: &RouteConfig, config: &Config, plugins: &Plugins) -> Result<Vec<Guarded>, Refused> {
+    let mut filters = Vec::new();
+    for name in &route.filters {
+        // The configuration is checked: whatever a route names exists.
+        if let (Some(plugin), Some(table)) = (plugins.get(name), config.plugins.get(name)) {
+            filters.push(Guarded::start(Arc::clone(plugin), table.on_error).await?);
+        }
+    }
+    Ok(filters)
+}

@@ -1,0 +1,100 @@
+//! `dockbell check`.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+use super::ConfigArgs;
+use crate::app::{routes, sinks};
+use crate::config::{Config, Environment};
+use crate::engine::Engine;
+use crate::plugin::Runtime;
+
+/// Tries everything and says what works, one line each. Nothing is told to anybody.
+pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    let config = match Config::load(args.config.as_deref(), &Environment::of_process()) {
+        Ok(config) => config,
+        Err(error) => {
+            report.fails("configuration", &error);
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let (engines, routes, sinks) = (config.engines.len(), config.routes.len(), config.sinks.len());
+    report.works("configuration", format!("{engines} engines, {routes} routes, {sinks} sinks"));
+    for warning in &config.warnings {
+        report.line(AnsiColor::Yellow, "warn", "configuration", warning);
+    }
+    plugins(&config, &mut report).await;
+    for (name, table) in &config.engines {
+        let described = match Engine::new(name.as_str().into(), table) {
+            Ok(engine) => engine.describe().await.map(|description| format!("{description} at {}", engine.address())),
+            Err(error) => Err(error),
+        };
+        report.says(&format!("engine {name}"), described);
+    }
+    match sinks::open(&config, None) {
+        Err(error) => report.fails("sinks", &error),
+        Ok(sinks) => {
+            for (name, mut sink) in sinks {
+                report.says(&format!("sink {name}"), sink.check().await);
+            }
+        }
+    }
+    Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Each plugin is compiled, started and configured, where a route names it.
+async fn plugins(config: &Config, report: &mut Report) {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return report.fails("plugins", &format!("{error:#}")),
+    };
+    let plugins = match routes::load_plugins(config, &runtime) {
+        Ok(plugins) => plugins,
+        Err(error) => return report.fails("plugins", &error),
+    };
+    for (name, plugin) in &plugins {
+        let roles: Vec<String> = plugin.roles().iter().map(ToString::to_string).collect();
+        report.works(&format!("plugin {name}"), format!("{}, {} KiB", roles.join(" and "), plugin.bytes() >> 10));
+    }
+    for name in config.routes.keys() {
+        let mut one = config.clone();
+        one.routes.retain(|other, _| other == name);
+        let started = routes::start(&one, &plugins, routes::Telling::InWindows).await;
+        let to = |started: Vec<routes::Started>| started.iter().map(|one| one.to.join(", ")).collect::<String>();
+        report.says(&format!("route {name}"), started.map(|started| format!("tells {}", to(started))));
+    }
+}
+
+#[derive(Default)]
+struct Report {
+    failed: bool,
+}
+
+impl Report {
+    fn says<T: Display, E: Display>(&mut self, what: &str, result: Result<T, E>) {
+        match result {
+            Ok(text) => self.works(what, text),
+            Err(error) => self.fails(what, &error),
+        }
+    }
+
+    fn works(&self, what: &str, text: impl Display) {
+        self.line(AnsiColor::Green, "ok", what, &text);
+    }
+
+    fn fails(&mut self, what: &str, error: &dyn Display) {
+        self.failed = true;
+        self.line(AnsiColor::Red, "FAIL", what, error);
+    }
+
+    fn line(&self, colour: AnsiColor, verdict: &str, what: &str, text: &dyn Display) {
+        let style = Style::new().fg_color(Some(colour.into())).bold();
+        let text = text.to_string().replace('\n', "\n        ");
+        // Whoever closed our output does not want to know.
+        let _ = writeln!(anstream::stdout(), "{style}{verdict:<4}{style:#}  {what}: {text}");
+    }
+}
