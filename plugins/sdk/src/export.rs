@@ -60,7 +60,7 @@ macro_rules! export_filter {
                     PLUGIN.with(|slot| slot.call(|plugin| $crate::Filter::accept(plugin, &event)))
                 }
             }
-            $crate::hidden::filter::export_filter_part!(Component with_types_in $crate::hidden::filter);
+    $crate::hidden::filter::export_filter_part!(Component with_types_in $crate::hidden::filter);
         };
     };
 }
@@ -78,7 +78,7 @@ macro_rules! export_formatter {
                     PLUGIN.with(|slot| slot.call(|plugin| $crate::Formatter::format(plugin, &batch)))
                 }
             }
-            $crate::hidden::formatter::export_formatter_part!(Component with_types_in $crate::hidden::formatter);
+    $crate::hidden::formatter::export_formatter_part!(Component with_types_in $crate::hidden::formatter);
         };
     };
 }
