@@ -81,7 +81,7 @@ fn fact(event: &Event, name: &str, value: &str, who: &str, what: &str) -> Option
         "recovered-after" if what.contains("recovered") => None,
         "identity" if value == who => None,
         // Told in words.
-        "identity" => Some(value.to_owned()),
+        "identity" => Some(format!("service {value}")),
         "signal" => Some(format!("signal {value}")),
         "up-for" => Some(format!("ran for {}", duration(value))),
         "restarts" if value == "1" => Some("restarted once in 10 minutes".to_owned()),

@@ -13,7 +13,7 @@ const MONO: &str = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monos
 
 /// Colours of dark mode, by the classes that the elements carry beside their light style.
 const DARK: &str = "@media (prefers-color-scheme:dark){\
-.p{background:#101418!important}.c{background:#1a1f26!important;border-color:#2c333c!important}\
+.p{background:#101418!important}.c{background:#1a1f26!important;border-right-color:#2c333c!important;border-bottom-color:#2c333c!important;border-left-color:#2c333c!important}\
 .t{color:#e8ebef!important}.m{color:#98a2b0!important}.l td{border-color:#2c333c!important}\
 .k{background:#262d36!important;color:#c3cad4!important}.n{background:#3a2f14!important;color:#f5deb0!important}\
 .e{background:#52201c!important;color:#ffb4ab!important}.w{background:#4a3410!important;color:#ffd08a!important}\
@@ -101,10 +101,10 @@ fn rows(page: &Page, html: &mut String) {
 }
 
 fn left_out(page: &Page, index: usize, html: &mut String) {
-    if let Some((_, count)) = page.left_out.filter(|(place, _)| *place == index) {
+    if let Some((_, said)) = page.left_out.as_ref().filter(|(place, _)| *place == index) {
         html.push_str(&format!(
             "<tr><td class=\"m\" colspan=\"2\" align=\"center\" style=\"{LINE};padding:12px 0;color:#667085;font-size:13px\">\
-             … {count} events between are counted above but not shown …</td></tr>\n"
+             {said}</td></tr>\n"
         ));
     }
 }
@@ -128,7 +128,7 @@ fn event(row: &Row, html: &mut String) {
     ));
     if !row.image.is_empty() {
         html.push_str(&format!(
-            " <span class=\"m\" style=\"color:#667085;font-size:13px\">{}</span>",
+            " &#8201;<span class=\"m\" style=\"color:#667085;font-size:13px\">{}</span>",
             escape(&row.image)
         ));
     }

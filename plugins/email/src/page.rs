@@ -27,8 +27,8 @@ pub(crate) struct Page {
     pub(crate) counts: Vec<(u32, String)>,
     /// The events, in the order they arrived.
     pub(crate) rows: Vec<Row>,
-    /// Where events were left out of the rows, and how many.
-    pub(crate) left_out: Option<(usize, u32)>,
+    /// Before which row events were left out, and what says so.
+    pub(crate) left_out: Option<(usize, String)>,
     /// What the reader must know beside the events.
     pub(crate) notes: Vec<String>,
     /// How much the worst event matters.
@@ -61,7 +61,11 @@ impl Page {
         let several = batch.events.len() > 1 && one_engine.is_none();
         let rows: Vec<Row> = batch.events.iter().map(|event| Row::of(event, config.offset, several)).collect();
         let shown = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        let left_out = batch.total.checked_sub(shown).filter(|count| *count > 0);
+        let left_out = match batch.total.saturating_sub(shown) {
+            0 => None,
+            1 => Some("… 1 event between is counted above but not shown …".to_owned()),
+            count => Some(format!("… {count} events between are counted above but not shown …")),
+        };
         let total = batch.total.max(shown);
         Self {
             host: show(config.hostname.as_deref().or(engine).unwrap_or("dockbell"), 60),
@@ -70,7 +74,7 @@ impl Page {
             total,
             counts: if total > 1 { counts(&batch.counts) } else { vec![] },
             // The host gives the first and the last events of a large batch, as many of these as of those.
-            left_out: left_out.map(|count| (rows.len().div_ceil(2), count)),
+            left_out: left_out.map(|text| (rows.len().div_ceil(2), text)),
             notes: batch.notes.iter().map(|note| show(note, NOTE)).collect(),
             worst: rows.iter().map(|row| row.words.level).max().unwrap_or_default(),
             engine: one_engine.map(|name| show(name, 60)),

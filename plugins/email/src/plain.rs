@@ -63,8 +63,13 @@ fn rows(page: &Page, text: &mut String) {
 }
 
 fn left_out(page: &Page, index: usize, text: &mut String) {
-    if let Some((_, count)) = page.left_out.filter(|(place, _)| *place == index) {
-        text.push_str(&format!("\n… {count} events between are counted above but not shown …\n\n"));
+    if let Some((_, said)) = page.left_out.as_ref().filter(|(place, _)| *place == index) {
+        text.push_str(&format!(
+            "
+{said}
+
+"
+        ));
     }
 }
 

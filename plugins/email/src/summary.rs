@@ -33,10 +33,11 @@ pub(crate) fn line(page: &Page, room: usize) -> String {
             1 => entry.text.to_owned(),
             times => format!("{} ×{times}", entry.text),
         };
-        length += text.chars().count() + 2;
-        if index > 0 && length > room {
-            break;
+        let more = text.chars().count() + 2;
+        if index > 0 && length + more > room {
+            continue;
         }
+        length += more;
         if index > 0 {
             line.push_str(", ");
         }

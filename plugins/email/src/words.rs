@@ -45,7 +45,7 @@ impl Words {
             let what = show(&what, 120);
             return Self { who: "dockbell".to_owned(), entry: what.clone(), what, level };
         }
-        let who = show(event.who(), 60);
+        let who = Some(show(event.who(), 60)).filter(|who| !who.is_empty()).unwrap_or_else(|| "(no name)".to_owned());
         let who = match event.kind.as_str() {
             "container" | "" => who,
             kind => format!("{} {who}", show(kind, 20)),
