@@ -13,7 +13,7 @@ mod toolchain;
 pub(crate) use toolchain::Toolchain;
 
 /// The bundled plugins, by the names that a configuration uses. The library of each is called `NAME_plugin`.
-pub(crate) const NAMES: [&str; 1] = ["match"];
+pub(crate) const NAMES: [&str; 3] = ["match", "email", "json"];
 
 /// The folder that holds the root `Cargo.toml`.
 pub(crate) fn root() -> &'static Path {

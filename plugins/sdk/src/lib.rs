@@ -35,8 +35,10 @@ mod bindings;
 mod event;
 mod export;
 pub mod text;
+pub mod time;
 
 pub use bindings::types::{Alternative, Batch, Event, Notification};
+pub use event::short_id;
 pub use export::{Filter, Formatter, Level, log};
 
 /// What the exporting macros refer to; not for use by hand.

@@ -1,0 +1,108 @@
+//! What is shown of an event below its line.
+
+use dockbell_plugin::{Event, short_id};
+
+use crate::words::{duration, exit_code, show};
+
+/// How many characters of a value are shown.
+const VALUE: usize = 200;
+/// How many attributes of an event are shown. An image may carry as many labels as it likes.
+const ATTRIBUTES: usize = 20;
+/// How many lines of a text such as the end of a log are shown: the last ones.
+const LINES: usize = 20;
+
+/// Attributes that stand in the event's line already, or say nothing to people.
+const NOISE: [&str; 9] = [
+    "name",
+    "image",
+    "exitCode",
+    "containerExitCode",
+    "signal",
+    "execID",
+    "maintainer",
+    "com.docker.swarm.task",
+    "podId",
+];
+const NOISY_PREFIXES: [&str; 6] = [
+    "com.docker.compose.",
+    "org.opencontainers.",
+    "org.label-schema.",
+    "desktop.docker.io",
+    "com.docker.desktop.",
+    "io.buildah.",
+];
+
+/// What is shown of an event below its line.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Details {
+    /// dockbell's own facts, in words.
+    pub(crate) facts: Vec<String>,
+    /// The engine's attributes, labels among them.
+    pub(crate) attributes: Vec<(String, String)>,
+    /// How many more attributes there are.
+    pub(crate) more: usize,
+    /// Texts of several lines, with their names.
+    pub(crate) texts: Vec<(String, Vec<String>)>,
+}
+
+impl Details {
+    /// `what` and `who` are what the event's line says already. The engine's name is told where it cannot be told once
+    /// for all events.
+    pub(crate) fn of(event: &Event, who: &str, what: &str, engine: bool) -> Self {
+        let mut details = Self::default();
+        if engine {
+            details.facts.push(format!("engine {}", show(&event.engine, 60)));
+        }
+        for (name, value) in &event.facts {
+            if value.trim_end().contains('\n') {
+                details.texts.push((show(name, 60), last_lines(value)));
+            } else if let Some(fact) = fact(event, name, value, who, what) {
+                details.facts.push(show(&fact, VALUE));
+            }
+        }
+        let mut attributes =
+            event.attributes.iter().filter(|(name, value)| !value.is_empty() && !is_noise(event, name));
+        details.attributes.extend(
+            attributes.by_ref().take(ATTRIBUTES).map(|(name, value)| (show(name, 80), show(short_id(value), VALUE))),
+        );
+        details.more = attributes.count();
+        details
+    }
+}
+
+fn fact(event: &Event, name: &str, value: &str, who: &str, what: &str) -> Option<String> {
+    let is_die = matches!(event.action.as_str(), "die" | "died");
+    match name {
+        // Told by the line.
+        "cause" if is_die => None,
+        "exit-code" => exit_code(event).filter(|_| !what.contains("(exit ")).map(|code| format!("exit {code}")),
+        "signal" if what.contains("SIG") || what.contains("signal") => None,
+        "looping" if what.starts_with("keeps") => None,
+        "recovered-after" if what.contains("recovered") => None,
+        "identity" if value == who => None,
+        // Told in words.
+        "identity" => Some(format!("service {value}")),
+        "signal" => Some(format!("signal {value}")),
+        "up-for" => Some(format!("ran for {}", duration(value))),
+        "restarts" if value == "1" => Some("restarted once in 10 minutes".to_owned()),
+        "restarts" => Some(format!("restarted {value} times in 10 minutes")),
+        "looping" if value == "true" => Some("restarts again and again".to_owned()),
+        "recovered-after" => Some(format!("recovered after {}", duration(value))),
+        "late" if value == "true" => Some("told late, after a reconnect".to_owned()),
+        "inferred" if value == "true" => Some("not seen in the stream, but found by looking at the engine".to_owned()),
+        _ => Some(format!("{name}: {value}")),
+    }
+}
+
+fn is_noise(event: &Event, name: &str) -> bool {
+    NOISE.contains(&name)
+        || NOISY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || (name.starts_with("com.docker.swarm.") && name.ends_with(".id"))
+        || (name == "execDuration" && event.fact("up-for").is_some())
+}
+
+fn last_lines(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = text.trim_end().lines().rev().take(LINES).map(|line| show(line, VALUE)).collect();
+    lines.reverse();
+    lines
+}
