@@ -87,7 +87,9 @@ async fn no_password_is_sent_when_starttls_is_not_offered() {
     assert_eq!((failure.fault, failure.lasting), (Whose::Sink, false));
     assert!(failure.to_string().contains("does not offer STARTTLS"), "{failure}");
     assert!(failure.to_string().contains("hint: ") && failure.to_string().contains("?tls=none"), "{failure}");
-    assert!(server.commands().iter().all(|command| !command.line.starts_with("AUTH") && !command.line.starts_with("MAIL")));
+    assert!(
+        server.commands().iter().all(|command| !command.line.starts_with("AUTH") && !command.line.starts_with("MAIL"))
+    );
 }
 
 #[tokio::test]
@@ -204,7 +206,10 @@ async fn a_server_that_is_not_there_says_so() {
     let port = server.port();
     server.stop().await;
     let error = sink(&email(port)).check().await.unwrap_err().to_string();
-    assert!(error.contains("connect: ") && error.contains("refused") && error.contains("hint: nothing listens"), "{error}");
+    assert!(
+        error.contains("connect: ") && error.contains("refused") && error.contains("hint: nothing listens"),
+        "{error}"
+    );
 
     let mut config = email(25);
     config.server.host = "no-such-host.invalid".to_owned();
@@ -260,7 +265,8 @@ async fn an_idle_connection_is_given_up() {
 #[tokio::test]
 async fn addresses_that_are_none_are_refused_at_the_start() {
     use dockbell::config::SinkConfig;
-    for (to, says) in [("ops", "not a mail address: `ops`"), ("a@b.example\r\nBcc: x@y.example", "not a mail address")] {
+    for (to, says) in [("ops", "not a mail address: `ops`"), ("a@b.example\r\nBcc: x@y.example", "not a mail address")]
+    {
         let mut config = email(25);
         config.to = vec![to.to_owned()];
         let error = Sink::open("ops", &SinkConfig::Email(config), "host-1", None).unwrap_err().to_string();

@@ -157,7 +157,11 @@ async fn only_a_yes_to_the_final_dot_counts_as_delivered() {
         let outcome = attempt(&server).await;
         assert!(outcome.accepted.is_empty(), "{answer}");
         let failure = &outcome.failed[0].1;
-        assert_eq!((failure.fault, failure.lasting, failure.ambiguous), (Whose::Sink, false, true), "{answer}: {failure}");
+        assert_eq!(
+            (failure.fault, failure.lasting, failure.ambiguous),
+            (Whose::Sink, false, true),
+            "{answer}: {failure}"
+        );
     }
 }
 

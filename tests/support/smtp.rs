@@ -131,12 +131,8 @@ impl ScriptedSmtp {
     pub async fn start_on(address: &str, options: Options) -> Self {
         let listener = TcpListener::bind(address).await.expect("an address to listen on");
         let address = listener.local_addr().expect("the address");
-        let shared = Arc::new(Shared {
-            options,
-            script: Script::default(),
-            seen: Mutex::default(),
-            changed: Notify::new(),
-        });
+        let shared =
+            Arc::new(Shared { options, script: Script::default(), seen: Mutex::default(), changed: Notify::new() });
         let task = tokio::spawn(session::serve(listener, Arc::clone(&shared)));
         Self { address, shared, task }
     }
