@@ -1,3 +1,5 @@
-//! What the tests need: scripted engines, scripted mail servers, guests in WAT.
+//! What tests of dockbell from the outside need: scripted engines, scripted mail servers, the program as a process.
 
+pub mod deliver;
 pub mod engine;
+pub mod smtp;

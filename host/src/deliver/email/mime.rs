@@ -1,7 +1,7 @@
 //! The content of a mail: text and HTML as alternatives, other forms as attachments, all within a size that servers take.
 
 use lettre::message::header::{ContentTransferEncoding, ContentType};
-use lettre::message::{Attachment, Body, MultiPart, SinglePart};
+use lettre::message::{Attachment, Body, MaybeString, MultiPart, SinglePart};
 
 use crate::deliver::clean;
 use crate::message::{Alternative, Message};
@@ -81,12 +81,13 @@ pub(super) fn plainer(message: &Message, full: &Content) -> Option<Content> {
 /// A form that a mail program shows. Always quoted-printable: no line is too long, no byte unusual, and no content is taken
 /// for a boundary or an end.
 fn part(content_type: ContentType, content: String) -> SinglePart {
-    let content = content.trim_end_matches('\n').to_owned();
-    let encoding = ContentTransferEncoding::QuotedPrintable;
-    // Quoted-printable takes every content; the bytes come back only where an encoding cannot hold them.
-    let body =
-        Body::new_with_encoding(content, encoding).unwrap_or_else(|bytes| Body::dangerous_pre_encoded(bytes, encoding));
-    SinglePart::builder().content_type(content_type).header(encoding).body(body)
+    let body = encode(content.trim_end_matches('\n').to_owned(), ContentTransferEncoding::QuotedPrintable);
+    SinglePart::builder().content_type(content_type).body(body)
+}
+
+/// Quoted-printable and base64 take every content, so that the bytes never come back.
+fn encode(content: impl Into<MaybeString>, encoding: ContentTransferEncoding) -> Body {
+    Body::new_with_encoding(content, encoding).unwrap_or_else(Body::new)
 }
 
 fn attachment(form: &Alternative) -> SinglePart {
@@ -102,8 +103,9 @@ fn attachment(form: &Alternative) -> SinglePart {
         _ => ("application/octet-stream", "message.bin"),
     };
     let kind = ContentType::parse(kind).unwrap_or(ContentType::TEXT_PLAIN);
-    // Bytes are always sent as base64, which keeps them as they are.
-    Attachment::new(name.to_owned()).body(form.content.clone().into_bytes(), kind)
+    // As it is, byte for byte.
+    let body = encode(form.content.clone().into_bytes(), ContentTransferEncoding::Base64);
+    Attachment::new(name.to_owned()).body(body, kind)
 }
 
 /// The text with notes under it, cut so that it takes at most `most` bytes encoded, and saying so.

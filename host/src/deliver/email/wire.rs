@@ -10,9 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// Most bytes a server may send before we write again. A TLS handshake with a long chain of certificates takes about
-/// 10 KiB; a reply takes a few lines.
-const UNASKED: usize = 64 << 10;
+/// Most bytes of an answer. The longest, to EHLO, has some twenty lines; lettre reads an answer anew with each of its
+/// lines, so that many short ones would keep it busy.
+const ANSWER: usize = 8 << 10;
+/// Most bytes of an answer within a TLS handshake: a chain of certificates.
+const HANDSHAKE: usize = 64 << 10;
 
 /// The stream beneath the SMTP dialogue.
 ///
@@ -23,7 +25,9 @@ const UNASKED: usize = 64 << 10;
 pub(super) struct Wire {
     stream: Stream,
     held: Vec<u8>,
+    /// Bytes that the server sent since we last wrote, and how many it may send.
     unasked: usize,
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -34,11 +38,11 @@ enum Stream {
 
 impl Wire {
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self { stream: Stream::Plain(stream), held: Vec::new(), unasked: 0 }
+        Self { stream: Stream::Plain(stream), held: Vec::new(), unasked: 0, most: ANSWER }
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self { stream: Stream::Tls(Box::new(stream)), held: Vec::new(), unasked: 0 }
+        Self { stream: Stream::Tls(Box::new(stream)), held: Vec::new(), unasked: 0, most: ANSWER }
     }
 }
 
@@ -62,8 +66,8 @@ impl AsyncRead for Wire {
                 Stream::Tls(stream) => Pin::new(stream).poll_read(cx, &mut chunk),
             })?;
             wire.unasked += chunk.filled().len();
-            if wire.unasked > UNASKED {
-                let error = format!("the server sent more than {} KiB in one answer", UNASKED >> 10);
+            if wire.unasked > wire.most {
+                let error = format!("the server sent more than {} KiB in one answer", wire.most >> 10);
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
             }
             wire.held.extend_from_slice(chunk.filled());
@@ -79,6 +83,8 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.unasked = 0;
+        // The records of a handshake begin with 20 or 22 (RFC 8446 section 5.1), no command does.
+        self.most = if matches!(bytes, [20 | 22, ..]) { HANDSHAKE } else { ANSWER };
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),

@@ -1,0 +1,97 @@
+//! Messages and mail sinks for tests of the delivery.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell::config::{EmailConfig, Login, SinkConfig, SmtpServer, SmtpTls};
+use dockbell::deliver::email::{Email, Limits};
+use dockbell::deliver::{Retry, Sink};
+use dockbell::message::{Alternative, Message, Notification, Phase};
+use secrecy::SecretString;
+
+/// The name that test messages give the machine.
+pub const HOST: &str = "host-1";
+
+/// A message with text and HTML, and an id made of `number`.
+#[must_use]
+pub fn message(number: u128, subject: &str) -> Message {
+    let text = format!("{subject}\nexit code 137\n");
+    let html = format!("<p>{subject}</p>");
+    Message {
+        id: ulid::Ulid::from(0x0192_0000_0000_0000_0000_0000_0000_0000_u128 + number),
+        route: Arc::from("default"),
+        group: "shop/web".to_owned(),
+        phase: Phase::First,
+        sealed_at: "2026-11-22T12:00:00Z".parse().expect("a time"),
+        total: 3,
+        notification: Notification {
+            subject: subject.to_owned(),
+            alternatives: vec![form("text/plain", &text), form("text/html", &html)],
+            fields: vec![("severity".to_owned(), "error".to_owned())],
+        },
+    }
+}
+
+/// A message whose only form is this text.
+#[must_use]
+pub fn text_message(number: u128, subject: &str, text: &str) -> Message {
+    let mut message = message(number, subject);
+    message.notification.alternatives = vec![form("text/plain", text)];
+    message
+}
+
+/// One form of a message.
+#[must_use]
+pub fn form(media_type: &str, content: &str) -> Alternative {
+    Alternative { media_type: media_type.to_owned(), content: content.to_owned() }
+}
+
+/// Mail from `dockbell@example.com` to `ops@example.com` through a server on this port of 127.0.0.1.
+#[must_use]
+pub fn email(port: u16) -> EmailConfig {
+    EmailConfig {
+        server: SmtpServer { host: "127.0.0.1".to_owned(), port, tls: SmtpTls::None, login: None, ca: None },
+        from: "dockbell <dockbell@example.com>".to_owned(),
+        to: vec!["ops@example.com".to_owned()],
+    }
+}
+
+/// The same, protected.
+#[must_use]
+pub fn email_over(tls: SmtpTls, port: u16, ca: Option<PathBuf>) -> EmailConfig {
+    let mut config = email(port);
+    config.server.tls = tls;
+    config.server.ca = ca;
+    config
+}
+
+/// A login as `dockbell`.
+#[must_use]
+pub fn login(password: &str) -> Login {
+    Login { user: "dockbell".to_owned(), password: SecretString::from(password) }
+}
+
+/// A mail sink called `ops`.
+///
+/// # Panics
+/// When the configuration cannot be used.
+#[must_use]
+pub fn sink(config: &EmailConfig) -> Sink {
+    Sink::open("ops", &SinkConfig::Email(config.clone()), HOST, None).expect("a mail sink")
+}
+
+/// A mail sink called `ops` with other limits of time.
+///
+/// # Panics
+/// When the configuration cannot be used.
+#[must_use]
+pub fn sink_within(config: &EmailConfig, limits: Limits) -> Sink {
+    Sink::Email(Box::new(Email::open("ops", config, HOST).expect("a mail sink").with_limits(limits)))
+}
+
+/// Tries again after 20 to 40 ms, for tests that need no clock.
+#[must_use]
+pub fn soon() -> Retry {
+    Retry { first: Duration::from_millis(40), most: Duration::from_millis(40), ..Retry::default() }
+}
