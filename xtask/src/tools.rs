@@ -15,21 +15,20 @@ const PYTHON_PACKAGES: &[&str] = &["aiosmtpd==1.4.6", "trustme==1.2.1"];
 /// Debian's packages: a Docker engine with its clients. (A Rust for WebAssembly is fetched where the plugins are built.)
 pub(crate) fn debian() -> Result<()> {
     let mut missing = Vec::new();
-    if !on_path("dockerd") || !on_path("docker") {
+    if !on_path("dockerd") {
         missing.push("docker.io");
-        // Newer releases keep the client in a package of its own.
-        if succeeds(Command::new("apt-cache").args(["show", "docker-cli"])) {
-            missing.push("docker-cli");
-        }
     }
     if !on_path("docker-compose") {
         missing.push("docker-compose");
     }
-    if missing.is_empty() {
-        println!("nothing is missing");
-        return Ok(());
+    if !missing.is_empty() {
+        install(&missing)?;
     }
-    install(&missing)
+    if !on_path("docker") {
+        // Debian 13 has it in a package of its own, Debian 12 in `docker.io`.
+        install(&["docker-cli"])?;
+    }
+    Ok(())
 }
 
 /// A Python with a mail server; answers its path.
@@ -41,7 +40,6 @@ pub(crate) fn python() -> Result<PathBuf> {
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted)
         && succeeds(Command::new(&python).arg("-V"))
     {
-        println!("nothing is missing");
         return Ok(python);
     }
     if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
