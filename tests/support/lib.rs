@@ -1,5 +1,11 @@
 //! What tests of dockbell from the outside need: scripted engines, scripted mail servers, the program as a process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 pub mod deliver;
+#[cfg(feature = "real")]
+pub mod docker;
 pub mod engine;
+pub mod program;
 pub mod smtp;
+#[cfg(feature = "real")]
+pub mod smtp_server;

@@ -1,8 +1,12 @@
 //! `cargo xtask`: what the project does besides `cargo build` and `cargo test`.
 
+mod commands;
 mod dist;
 mod plugins;
 mod record;
+mod steps;
+mod test;
+mod tools;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,6 +14,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
+  test           fetch what the tests need, then check and test everything; with a real engine and mail server
   plugins        build the bundled plugins from source into plugins/target/components
   dist           build them and write plugins/dist, which is committed
   dist --check   build them and fail where plugins/dist is not what the sources give
@@ -19,6 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
+        ["test"] => test::test(),
         ["plugins"] => plugins::run(),
         ["dist"] => dist::write(),
         ["dist", "--check"] => dist::check(),

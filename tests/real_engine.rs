@@ -1,0 +1,215 @@
+//! The program against a real Docker engine.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use dockbell_tests::docker::{Container, IMAGE_WITH_HEALTH, engine};
+use dockbell_tests::program::{Program, program};
+use real_engine::Docker;
+
+const DOCKBELL: &str = env!("CARGO_BIN_EXE_dockbell-under-test");
+
+/// The program with nothing but defaults, watching this engine.
+fn watching(docker: &Docker) -> Program {
+    let program = Program::start(program(DOCKBELL).env("DOCKER_HOST", docker.host()));
+    program.logged("reads the events of");
+    program
+}
+
+/// Waits until the program has told `what` of this container, and answers that line.
+fn told(dockbell: &Program, container: &Container, what: &str) -> String {
+    let wanted = format!("{} {what}", container.name());
+    let output = dockbell.output(|output| output.contains(&wanted));
+    output.lines().find(|line| line.contains(&wanted)).unwrap().to_owned()
+}
+
+#[test]
+fn a_container_that_crashes_is_told_while_it_runs() {
+    let docker = engine();
+    let dockbell = watching(&docker);
+    let web = Container::create(&docker, "web", &[], &["sleep", "0.2", "exit", "3"]).started();
+    let line = told(&dockbell, &web, "die");
+    assert!(line.contains("die (exit 3, crashed") && line.contains("image=dockbell-test/tiny:1"), "{line}");
+    let ended = dockbell.terminate();
+    assert!(ended.status.success(), "{ended:?}");
+}
+
+#[test]
+fn a_segmentation_fault_is_a_crash_and_the_end_of_a_job_is_not() {
+    let docker = engine();
+    let dockbell = watching(&docker);
+    let broken = Container::create(&docker, "broken", &[], &["segfault"]).started();
+    let job = Container::create(&docker, "job", &[], &["sleep", "0.2", "exit", "0"]).started();
+    assert!(told(&dockbell, &broken, "die").contains("(exit 139, crashed"));
+    assert!(told(&dockbell, &job, "die").contains("(exit 0, finished"));
+}
+
+#[test]
+fn memory_that_ran_out_is_the_cause_of_death() {
+    let docker = engine();
+    let dockbell = watching(&docker);
+    let limits = ["--memory=16m", "--memory-swap=16m"];
+    let hungry = Container::create(&docker, "hungry", &limits, &["oom"]).started();
+    told(&dockbell, &hungry, "oom");
+    assert!(told(&dockbell, &hungry, "die").contains("(exit 137, oom"));
+}
+
+#[test]
+fn a_planned_stop_is_told_as_one_even_where_the_container_had_to_be_killed() {
+    let docker = engine();
+    let dockbell = watching(&docker);
+    let polite = Container::create(&docker, "polite", &[], &["sleep", "600"]).started();
+    let stubborn = Container::create(&docker, "stubborn", &[], &["ignore-term", "sleep", "600"]).started();
+    polite.told_to(&["stop"]);
+    stubborn.told_to(&["stop", "--time=1"]);
+    assert!(told(&dockbell, &polite, "die").contains("(exit 0, stopped"));
+    assert!(told(&dockbell, &stubborn, "die").contains("(exit 137, stopped"), "as an out-of-memory kill, but planned");
+}
+
+#[test]
+fn a_planned_restart_and_a_kill_are_told_as_such() {
+    let docker = engine();
+    let dockbell = watching(&docker);
+    let cache = Container::create(&docker, "cache", &[], &["sleep", "600"]).started();
+    let victim = Container::create(&docker, "victim", &[], &["sleep", "600"]).started();
+    cache.told_to(&["restart"]);
+    victim.told_to(&["kill"]);
+    assert!(told(&dockbell, &cache, "die").contains("(exit 0, restarted"));
+    assert!(told(&dockbell, &victim, "die").contains("(exit 137, killed"));
+}
+
+#[test]
+fn a_crash_loop_is_counted() {
+    let docker = engine();
+    let dockbell = watching(&docker);
+    let worker = Container::create(&docker, "worker", &["--restart=always"], &["sleep", "0.1", "exit", "1"]).started();
+    told(&dockbell, &worker, "die (exit 1, crashed, 2 restarts in 10 min");
+}
+
+#[test]
+fn health_is_told_when_it_changes() {
+    let docker = engine();
+    let dockbell = watching(&docker);
+    let words = ["sleep", "600"];
+    let db = Container::create_from(&docker, IMAGE_WITH_HEALTH, "db", &[], &words).started();
+    told(&dockbell, &db, "health_status (healthy");
+    docker.run(&["exec", db.name(), "/tiny", "create", "/sick"]).unwrap();
+    told(&dockbell, &db, "health_status (unhealthy");
+    docker.run(&["exec", db.name(), "/tiny", "remove", "/sick"]).unwrap();
+    dockbell.output(|output| output.matches(&format!("{} health_status (healthy", db.name())).count() == 2);
+    let output = dockbell.terminate().output;
+    assert!(!output.contains("exec_"), "health checks are no news: {output}");
+}
+
+#[test]
+fn a_report_about_the_past_is_one_digest_and_ends() {
+    let docker = engine();
+    let before = docker.run(&["info", "--format", "{{.SystemTime}}"]).unwrap();
+    let web = Container::create(&docker, "web", &[], &["exit", "3"]).started();
+    web.told_to(&["wait"]);
+    let report = ["--since", &before, "--until", "now", "--output", "json"];
+    let ended = Program::start(program(DOCKBELL).args(report).env("DOCKER_HOST", docker.host())).ended();
+    assert!(ended.status.success(), "{ended:?}");
+    let digests: Vec<&str> = ended.output.lines().collect();
+    let [digest] = digests.as_slice() else { panic!("not one digest: {}\n{}", ended.output, ended.log) };
+    assert!(digest.contains(web.name()) && digest.contains("exit 3, crashed"), "{digest}");
+}
+
+#[test]
+fn a_report_without_an_engine_fails_and_says_what_to_do() {
+    let ended = Program::start(program(DOCKBELL).args(["--since", "1h"]).env("DOCKER_HOST", "unix:///nowhere")).ended();
+    assert!(!ended.status.success());
+    assert!(ended.log.contains("there is no socket `/nowhere`") && ended.log.contains("hint: "), "{}", ended.log);
+}
+
+/// Tests that start an engine of their own, or become another user.
+mod as_root {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::thread;
+
+    use dockbell_tests::docker::{Container, Requests, engine, import_images};
+    use dockbell_tests::program::{Program, program};
+    use real_engine::{Docker, Dockerd};
+
+    use super::{DOCKBELL, told, watching};
+
+    #[test]
+    fn an_engine_that_restarts_is_told_lost_and_back_and_is_watched_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Dockerd::start(folder.path()).unwrap();
+        let docker = Docker::at(&daemon.socket());
+        import_images(&docker);
+        let dockbell = watching(&docker);
+        drop(daemon);
+        dockbell.output(|output| output.contains("engine_lost"));
+        let daemon = Dockerd::start(folder.path()).unwrap();
+        dockbell.output(|output| output.contains("engine_back"));
+        let web = Container::create(&docker, "web", &[], &["exit", "3"]).started();
+        assert!(told(&dockbell, &web, "die").contains("(exit 3, crashed"));
+        drop(web);
+        assert!(dockbell.terminate().status.success());
+        drop(daemon);
+    }
+
+    #[test]
+    fn two_thousand_events_of_eight_clients_arrive_each_once() {
+        const CLIENTS: usize = 8;
+        const EACH: usize = 250;
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Dockerd::start(&folder.path().join("engine")).unwrap();
+        let docker = Docker::at(&daemon.socket());
+        import_images(&docker);
+        let told = folder.path().join("told.jsonl");
+        let config = folder.path().join("dockbell.toml");
+        let text = format!(
+            "[routes.all]\nformatter = \"plain\"\nto = [\"all\"]\nwindow = \"0s\"\n[sinks.all]\ntype = \"file\"\npath = {:?}\n",
+            told.to_str().unwrap()
+        );
+        fs::write(&config, text).unwrap();
+        let containers: Vec<_> = (0..CLIENTS).map(|_| Container::create(&docker, "renamed", &[], &[])).collect();
+        let ids: Vec<_> = containers.iter().map(|it| it.told_to(&["inspect", "--format", "{{.Id}}"])).collect();
+        let dockbell = Program::start(program(DOCKBELL).arg("--config").arg(&config).env("DOCKER_HOST", docker.host()));
+        dockbell.logged("reads the events of");
+
+        thread::scope(|scope| {
+            for (client, id) in ids.iter().enumerate() {
+                let docker = &docker;
+                scope.spawn(move || {
+                    let mut requests = Requests::to(docker);
+                    (0..EACH).for_each(|n| requests.post(&format!("/containers/{id}/rename?name=event-{client}-{n}")));
+                });
+            }
+        });
+        let last = Container::create(&docker, "last", &[], &[]);
+        let text = || fs::read_to_string(&told).unwrap_or_default();
+        dockbell_tests::program::wait_until(|| text().contains(last.name()));
+
+        let text = text();
+        let names: Vec<&str> = text.split("event-").skip(1).filter_map(|rest| rest.split(' ').next()).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), CLIENTS * EACH, "each is there");
+        assert!(dockbell.terminate().status.success());
+        let ids = ids.iter().map(String::as_str);
+        docker.run(&["rm"].into_iter().chain(ids).collect::<Vec<_>>()).unwrap();
+    }
+
+    #[test]
+    fn a_user_who_may_not_open_the_socket_is_told_how_to_mend_it() {
+        let docker = engine();
+        let folder = tempfile::tempdir().unwrap();
+        // Where the program was built may be closed to that user.
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let copy = folder.path().join("dockbell");
+        fs::copy(DOCKBELL, &copy).unwrap();
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        let mut command = program("setpriv");
+        command.args(nobody).arg(&copy).args(["--since", "1h"]).env("DOCKER_HOST", docker.host());
+        let ended = Program::start(&mut command).ended();
+        assert!(!ended.status.success());
+        let socket = docker.socket().display();
+        assert!(ended.log.contains(&format!("permission denied on the socket `{socket}`")), "{}", ended.log);
+        assert!(
+            ended.log.contains("hint: add the user that runs dockbell to the group of the socket"),
+            "{}",
+            ended.log
+        );
+    }
+}

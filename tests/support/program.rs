@@ -1,0 +1,159 @@
+//! The program `dockbell` as a process of its own.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running program; dropping it kills it.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    said: Arc<Said>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    /// Standard output and standard error.
+    texts: Mutex<[String; 2]>,
+    more: Condvar,
+}
+
+/// What a program said until its end, and how it ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// Standard output.
+    pub output: String,
+    /// Standard error.
+    pub log: String,
+}
+
+/// A program that sees none of this process's environment but `PATH`.
+#[must_use]
+pub fn program(path: &str) -> Command {
+    let mut command = Command::new(path);
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.current_dir(Path::new("/")).stdin(Stdio::null());
+    command
+}
+
+impl Program {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let said = Arc::new(Said::default());
+        let output = read_into(&said, 0, child.stdout.take().unwrap());
+        let log = read_into(&said, 1, child.stderr.take().unwrap());
+        Self { child, said, readers: vec![output, log] }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until standard output is as wanted; answers it.
+    ///
+    /// # Panics
+    /// When that does not happen within 30 s; with all that was said.
+    pub fn output(&self, is_wanted: impl Fn(&str) -> bool) -> String {
+        self.wait(0, is_wanted)
+    }
+
+    /// Waits until the log holds this.
+    ///
+    /// # Panics
+    /// When that does not happen within 30 s; with all that was said.
+    pub fn logged(&self, wanted: &str) -> String {
+        self.wait(1, |log| log.contains(wanted))
+    }
+
+    fn wait(&self, stream: usize, is_wanted: impl Fn(&str) -> bool) -> String {
+        let begin = Instant::now();
+        let mut texts = self.said.texts.lock().unwrap();
+        while !is_wanted(&texts[stream]) {
+            let Some(left) = PATIENCE.checked_sub(begin.elapsed()) else {
+                panic!("what was waited for did not come\n--- output:\n{}\n--- log:\n{}", texts[0], texts[1]);
+            };
+            texts = self.said.more.wait_timeout(texts, left).unwrap().0;
+        }
+        texts[stream].clone()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    ///
+    /// # Panics
+    /// When it does not end within 30 s.
+    pub fn terminate(self) -> Ended {
+        Command::new("kill").arg(self.id().to_string()).status().unwrap();
+        self.ended()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// When it does not end within 30 s.
+    pub fn ended(mut self) -> Ended {
+        let begin = Instant::now();
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if begin.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(10)),
+                None => panic!("the program did not end: {:?}", self.said.texts.lock().unwrap()),
+            }
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        let [output, log] = std::mem::take(&mut *self.said.texts.lock().unwrap());
+        Ended { status, output, log }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_into(said: &Arc<Said>, stream: usize, mut from: impl Read + Send + 'static) -> JoinHandle<()> {
+    let said = Arc::clone(said);
+    thread::spawn(move || {
+        let mut piece = [0; 16 * 1024];
+        let mut rest = Vec::new();
+        while let Ok(count @ 1..) = from.read(&mut piece) {
+            rest.extend_from_slice(&piece[..count]);
+            // A character may come in two pieces.
+            let whole = std::str::from_utf8(&rest).map_or_else(|error| error.valid_up_to(), str::len);
+            let text: Vec<u8> = rest.drain(..whole).collect();
+            said.texts.lock().unwrap()[stream].push_str(&String::from_utf8_lossy(&text));
+            said.more.notify_all();
+        }
+    })
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+/// When it is not within 30 s.
+pub fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "what was waited for did not happen within {} s", PATIENCE.as_secs());
+        thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,57 @@
+//! `cargo xtask test`: everything that must hold, on a machine that has Rust, a C compiler and Python.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use real_engine::{Engine, Tiny};
+
+use crate::commands::{cargo, run};
+use crate::steps::Steps;
+use crate::{dist, root, tools};
+
+/// Tests that need a real engine or a real mail server (feature `real` of `dockbell-tests`).
+const REAL: &[&str] = &["--test", "real_engine", "--test", "real_smtp", "--test", "container_image"];
+
+/// Does all steps; the first that fails ends it.
+pub(crate) fn test() -> Result<()> {
+    let mut steps = Steps::default();
+    steps.step("tools: Debian packages", tools::debian)?;
+    let python = steps.step("tools: Python packages", tools::python)?;
+    steps.step("format", || {
+        run(&mut cargo(&["fmt", "--all", "--check"]))?;
+        run(in_plugins(&mut cargo(&["fmt", "--all", "--check"])))
+    })?;
+    steps.step("clippy", || {
+        let strict = ["--all-targets", "--", "--deny", "warnings"];
+        run(cargo(&["clippy", "--locked", "--workspace", "--all-features"]).args(strict))?;
+        run(in_plugins(cargo(&["clippy", "--locked", "--workspace"]).args(strict)))
+    })?;
+    steps.step("plugins: built from source, as committed", dist::check)?;
+    steps.step("plugins: tests", || run(in_plugins(&mut cargo(&["test", "--locked", "--workspace"]))))?;
+    steps.step("tests", || run(&mut cargo(&["test", "--locked"])))?;
+    steps.step("tests: real engine, real mail server", || real(&python))?;
+    steps.finish();
+    Ok(())
+}
+
+/// The packages are those that the plain tests were built with, so that nothing is built twice.
+fn real(python: &Path) -> Result<()> {
+    let tiny = Tiny::build(&tools::target().join("tools"))?;
+    let engine = Engine::find_or_start()?;
+    let whose = if engine.is_own() { "started for these tests" } else { "found" };
+    println!("engine: {} ({whose})", engine.docker().host());
+    let mut command = cargo(&["test", "--locked", "-p", "dockbell", "-p", "dockbell-tests"]);
+    command.args(["--features", "dockbell-tests/real"]).args(REAL);
+    if !tools::is_root() {
+        println!("left out, since they need root: the tests of the module `as_root`");
+        command.args(["--", "--skip", "as_root"]);
+    }
+    command.env("DOCKBELL_TEST_ENGINE", engine.docker().socket());
+    command.env("DOCKBELL_TEST_TINY", tiny.program()).env("DOCKBELL_TEST_PYTHON", python);
+    run(&mut command)
+}
+
+fn in_plugins(command: &mut Command) -> &mut Command {
+    command.current_dir(root().join("plugins"))
+}

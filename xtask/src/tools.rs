@@ -1,0 +1,86 @@
+//! What the tests need besides Rust, a C compiler and Python, fetched where it is missing.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::commands::{run, succeeds};
+
+/// What the mail server of the tests is made of (PyPI), and who signs its certificate.
+const PYTHON_PACKAGES: &[&str] = &["aiosmtpd==1.4.6", "trustme==1.2.1"];
+
+/// Debian's packages: a Docker engine with its clients. (A Rust for WebAssembly is fetched where the plugins are built.)
+pub(crate) fn debian() -> Result<()> {
+    let mut missing = Vec::new();
+    if !on_path("dockerd") {
+        missing.push("docker.io");
+    }
+    if !on_path("docker-compose") {
+        missing.push("docker-compose");
+    }
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    if !on_path("docker") {
+        // Debian 13 has it in a package of its own, Debian 12 in `docker.io`.
+        install(&["docker-cli"])?;
+    }
+    Ok(())
+}
+
+/// A Python with a mail server; answers its path.
+pub(crate) fn python() -> Result<PathBuf> {
+    let folder = target().join("tools/venv");
+    let python = folder.join("bin/python");
+    let stamp = folder.join("packages");
+    let wanted = PYTHON_PACKAGES.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted)
+        && succeeds(Command::new(&python).arg("-V"))
+    {
+        return Ok(python);
+    }
+    if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        install(&["python3-venv"])?;
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    run(Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(PYTHON_PACKAGES))
+    .context("cannot install the mail server of the tests")?;
+    fs::write(&stamp, wanted)?;
+    Ok(python)
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), |folder| crate::root().join(folder))
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    println!("missing: {list}");
+    if !on_path("apt-get") || !is_root() {
+        bail!(
+            "Debian packages are missing: {list}\nhint: run this as root on Debian, or install what they bring yourself"
+        );
+    }
+    let apt = |arguments: &[&str]| {
+        run(Command::new("apt-get").args(["--quiet", "--yes"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    // The lists of a fresh machine are empty or old.
+    apt(&["update"])?;
+    apt(&[&["install", "--no-install-recommends"], packages].concat())
+}
+
+fn on_path(program: &str) -> bool {
+    // Debian keeps `dockerd` in a folder that only root's path has.
+    env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).is_file())
+}
+
+/// Whether we may install packages and start engines.
+pub(crate) fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|answer| answer.stdout.trim_ascii() == b"0")
+}
