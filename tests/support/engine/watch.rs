@@ -7,9 +7,9 @@ use std::time::Duration;
 use dockbell::engine::{End, Engine, Span, read};
 use dockbell::event::Event;
 use dockbell::queue::{Receiver, queue};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::{PATIENCE, ScriptedEngine};
 
@@ -18,7 +18,7 @@ use super::{PATIENCE, ScriptedEngine};
 pub struct Watch {
     receiver: Receiver<Vec<Event>>,
     ready: VecDeque<Event>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<End>,
 }
 
@@ -35,8 +35,8 @@ impl Watch {
     pub fn start(engine: &ScriptedEngine, span: Span, bytes: u32) -> Self {
         let engine = Engine::new(Arc::from("local"), &engine.config()).expect("a good configuration");
         let (sender, receiver) = queue(bytes);
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(read(engine, span, sender, stopped));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(read(engine, span, sender, stop.clone()));
         Self { receiver, ready: VecDeque::new(), stop, task }
     }
 
@@ -89,7 +89,7 @@ impl Watch {
 
     /// Tells the reader to stop.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
     }
 
     /// Everything until the reader ends, and why it did.
