@@ -122,7 +122,6 @@ fn a_report_without_an_engine_fails_and_says_what_to_do() {
 
 /// Tests that start an engine of their own, or become another user.
 mod as_root {
-    use std::collections::BTreeSet;
     use std::fs;
     use std::thread;
 
@@ -183,9 +182,11 @@ mod as_root {
         let text = || fs::read_to_string(&told).unwrap_or_default();
         dockbell_tests::program::wait_until(|| text().contains(last.name()));
 
-        let text = text();
-        let names: Vec<&str> = text.split("event-").skip(1).filter_map(|rest| rest.split(' ').next()).collect();
-        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), CLIENTS * EACH, "each is there");
+        let lines: Vec<serde_json::Value> = text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let events: Vec<&str> = lines.iter().flat_map(|line| line["text"].as_str().unwrap().lines()).collect();
+        for name in (0..CLIENTS).flat_map(|client| (0..EACH).map(move |n| format!("event-{client}-{n} "))) {
+            assert_eq!(events.iter().filter(|event| event.contains(&name)).count(), 1, "{name}");
+        }
         assert!(dockbell.terminate().status.success());
         let ids = ids.iter().map(String::as_str);
         docker.run(&["rm"].into_iter().chain(ids).collect::<Vec<_>>()).unwrap();
