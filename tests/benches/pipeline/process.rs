@@ -10,7 +10,7 @@ use dockbell_tests::smtp::ScriptedSmtp;
 use tempfile::TempDir;
 
 /// How long `docker events` needs for all lines; none where there is no `docker`.
-pub async fn docker_events(lines: &[Bytes]) -> Option<Duration> {
+pub(crate) async fn docker_events(lines: &[Bytes]) -> Option<Duration> {
     let engine = ScriptedEngine::unix().await;
     let mut child = Command::new("docker")
         .args(["events", "--format", "{{json .}}"])
@@ -39,7 +39,7 @@ pub async fn docker_events(lines: &[Bytes]) -> Option<Duration> {
 }
 
 /// dockbell at work on a scripted engine and a scripted mail server.
-pub struct Program {
+pub(crate) struct Program {
     engine: ScriptedEngine,
     mail: ScriptedSmtp,
     child: Child,
@@ -47,13 +47,13 @@ pub struct Program {
 }
 
 /// Times from the engine's event to the mail server's acceptance.
-pub struct Latency {
-    pub p50: Duration,
-    pub p99: Duration,
+pub(crate) struct Latency {
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
 }
 
 impl Program {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let engine = ScriptedEngine::unix().await;
         let mail = ScriptedSmtp::start().await;
         let folder = TempDir::new().unwrap();
@@ -79,14 +79,14 @@ impl Program {
     }
 
     /// MiB of a line of `/proc/PID/status`.
-    pub fn memory(&self, line: &str) -> f64 {
+    pub(crate) fn memory(&self, line: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let value = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':')).unwrap();
         value.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     }
 
     /// One event after the other, each sent when the mail about the one before was accepted.
-    pub async fn latencies(&mut self, samples: usize) -> Latency {
+    pub(crate) async fn latencies(&mut self, samples: usize) -> Latency {
         let mut times = Vec::new();
         for number in 1..=samples {
             let begin = Instant::now();
@@ -99,7 +99,7 @@ impl Program {
     }
 
     /// All lines at once; waits until the program has told the last of them.
-    pub async fn burst(&mut self, lines: &[Bytes]) {
+    pub(crate) async fn burst(&mut self, lines: &[Bytes]) {
         self.engine.send_lines(lines.iter().cloned());
         self.engine.send(container("die").name("the-last-one").line());
         let told = |mail: &ScriptedSmtp| {
@@ -118,7 +118,7 @@ impl Drop for Program {
 }
 
 /// From the start of the process until it has asked for events: the median of nine.
-pub async fn start_to_subscribed() -> Duration {
+pub(crate) async fn start_to_subscribed() -> Duration {
     let mut times = Vec::new();
     for _ in 0..9 {
         let engine = ScriptedEngine::unix().await;

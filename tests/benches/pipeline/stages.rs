@@ -36,7 +36,7 @@ fn parsed(lines: &[Bytes]) -> Vec<Event> {
     lines.iter().map(|line| parse::event(&name(), line).unwrap()).collect()
 }
 
-pub fn parsing(lines: &[Bytes]) -> Duration {
+pub(crate) fn parsing(lines: &[Bytes]) -> Duration {
     let name = name();
     let begin = Instant::now();
     for line in lines {
@@ -56,7 +56,7 @@ async fn reader() -> (ScriptedEngine, Engine, Receiver<Vec<Event>>, Cancellation
     (scripted, engine, receiver, stop)
 }
 
-pub async fn reading(lines: &[Bytes]) -> Duration {
+pub(crate) async fn reading(lines: &[Bytes]) -> Duration {
     let (scripted, _, mut receiver, stop) = reader().await;
     let begin = Instant::now();
     scripted.send_lines(lines.iter().cloned());
@@ -74,7 +74,7 @@ fn plugin(runtime: &Runtime) -> Arc<Plugin> {
     runtime.load("trouble", &config).unwrap()
 }
 
-pub async fn filtering(lines: &[Bytes]) -> Duration {
+pub(crate) async fn filtering(lines: &[Bytes]) -> Duration {
     let events = parsed(lines);
     let runtime = Runtime::new().unwrap();
     let mut filter = Filter::start(plugin(&runtime)).await.unwrap();
@@ -85,7 +85,7 @@ pub async fn filtering(lines: &[Bytes]) -> Duration {
     begin.elapsed()
 }
 
-pub fn filtering_natively(lines: &[Bytes]) -> Duration {
+pub(crate) fn filtering_natively(lines: &[Bytes]) -> Duration {
     let native = |event: Event| dockbell_plugin::Event {
         engine: event.engine.to_string(),
         kind: event.kind,
@@ -106,7 +106,7 @@ pub fn filtering_natively(lines: &[Bytes]) -> Duration {
     begin.elapsed()
 }
 
-pub async fn whole(lines: &[Bytes]) -> Duration {
+pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
     let runtime = Runtime::new().unwrap();
     let filter = Guarded::start(plugin(&runtime), OnError::Pass).await.unwrap();
     let config = RouteConfig {
