@@ -166,6 +166,19 @@ async fn unusual_lines_arrive_as_they_were() {
 }
 
 #[test]
+fn a_clock_that_is_wrong_by_millennia_still_makes_a_mail() {
+    for (time, date) in [
+        (jiff::Timestamp::MIN, "Thu, 01 Jan 1970 00:00:00 +0000"),
+        (jiff::Timestamp::MAX, "Thu, 30 Dec 9999 22:00:00 +0000"),
+    ] {
+        let mut message = message(1, "x");
+        message.sealed_at = time;
+        let sealed = seal(&message);
+        assert_eq!(parse_mail(&sealed.bytes).unwrap().headers.get_first_value("Date").unwrap(), date);
+    }
+}
+
+#[test]
 fn carriage_returns_and_controls_of_a_log_do_not_arrive() {
     let sealed = seal(&text_message(1, "x", "a\rb\r\nc\x1b[31m\x00d\u{202e}"));
     let text = parse_mail(&sealed.bytes).unwrap().get_body().unwrap();

@@ -7,6 +7,7 @@ use dockbell::config::Output;
 use dockbell::deliver::{Outbox, Sink, Stdout};
 use dockbell_tests::deliver::{email, message, sink, text_message};
 use dockbell_tests::smtp::{Fault, ScriptedSmtp, Stage};
+use tokio::io::{AsyncReadExt, AsyncWrite};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Log lines, kept.
@@ -187,6 +188,46 @@ async fn when_the_only_reader_goes_away_it_can_be_waited_for() {
     let left = outbox.close(Duration::from_secs(20)).await;
     assert_eq!(left.total(), 0);
     assert_eq!(outbox.stats("terminal").unwrap().borrow().refused, 4);
+}
+
+/// A place where every second write fails in an unheard-of way.
+struct Trap(tokio::io::DuplexStream, usize);
+
+impl AsyncWrite for Trap {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.1 += 1;
+        assert!(self.1 % 2 == 1, "the test's own panic");
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_message_and_is_said() {
+    let log = Log::default();
+    let _guard = log.record();
+    let (place, mut reader) = tokio::io::duplex(1 << 16);
+    let stdout = Stdout::to(Output::Text, false, Trap(place, 0));
+    let outbox = Outbox::start(vec![("terminal".to_owned(), Sink::Stdout(stdout))]);
+    for number in 0..3 {
+        outbox.send("terminal", Arc::new(text_message(number, &format!("message {number}"), "")));
+    }
+    assert_eq!(outbox.close(Duration::from_secs(20)).await.total(), 0);
+    let stats = outbox.stats("terminal").unwrap().borrow().clone();
+    assert_eq!((stats.delivered, stats.refused, stats.waiting, stats.waiting_bytes), (2, 1, 0, 0));
+    assert_eq!(log.errors().len(), 1);
+    assert!(log.errors()[0].contains("subject=\"message 1\""), "{:?}", log.errors());
+    drop(outbox);
+    let mut shown = String::new();
+    reader.read_to_string(&mut shown).await.unwrap();
+    assert_eq!(shown, "message 0\nmessage 2\n");
 }
 
 #[tokio::test]

@@ -136,6 +136,7 @@ async fn refusals_are_whose_fault_they_are() {
         (Data, "421 4.3.2 going down", Whose::Sink, false),
         (Data, "250 yes", Whose::Sink, false),
         (Dot, "451 4.7.1 scanner away", Whose::Message, false),
+        (Dot, "452 4.3.1 disk full", Whose::Sink, false),
         (Dot, "554 5.7.1 spam", Whose::Message, true),
         (Dot, "421 4.3.2 going down", Whose::Sink, false),
     ] {
