@@ -171,8 +171,8 @@ impl<'d> Table<'d> {
         for (key, value) in &self.entries {
             // It may be a password under another name, except where it is clear what was meant.
             let meant = nearest(key.get_ref(), self.known.iter().copied());
-            if !value.get_ref().is_table() && meant.is_none_or(|meant| matches!(meant, "password" | "server")) {
-                self.document.secrets.borrow_mut().hide(value.span());
+            if value.get_ref().is_table() || meant.is_none_or(|meant| matches!(meant, "password" | "server")) {
+                self.document.secrets.borrow_mut().hide_values(value);
             }
             let hint = choose(key.get_ref(), &self.known, "known keys");
             let place = Place { path: self.path_of(key.get_ref()), span: key.span() };

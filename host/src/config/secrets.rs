@@ -8,14 +8,28 @@ use toml::de::{DeTable, DeValue};
 /// What stands in a message in place of a secret.
 const HIDDEN: &str = "***";
 
+/// Keys that never hold a secret.
+#[rustfmt::skip]
+const HARMLESS: [&str; 18] = [
+    "component", "engines", "filters", "formatter", "from", "grace", "group-by", "hostname", "memory", "on-error",
+    "output", "path", "settle", "timeout", "to", "type", "window", "window-max",
+];
+
 /// The parts of a file that are never shown.
 #[derive(Debug, Default)]
 pub(super) struct Secrets(Vec<Range<usize>>);
 
 impl Secrets {
-    /// Hides a part of the file.
-    pub(super) fn hide(&mut self, span: Range<usize>) {
+    fn hide(&mut self, span: Range<usize>) {
         self.0.push(span);
+    }
+
+    /// Hides a value; of a table the values, not the keys.
+    pub(super) fn hide_values(&mut self, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Table(inner) => inner.values().for_each(|value| self.hide_values(value)),
+            _ => self.hide(value.span()),
+        }
     }
 
     /// Hides what a table holds under keys such as `password`, and addresses with a login in them.
@@ -38,15 +52,24 @@ impl Secrets {
         }
     }
 
-    /// Hides what is behind the first `=` of the statement in which the parser stumbled, if that may be a secret.
+    /// Hides what is behind the first `=` of the statement in which the parser stumbled, unless it can be no secret. With
+    /// the file broken nothing is certain: the key itself may be what is misspelt.
     pub(super) fn suspect(&mut self, text: &str, at: usize) {
         let at = text.floor_char_boundary(at);
         let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
         let mut lines = text[..end].rmatch_indices('\n').map(|(newline, _)| newline + 1).chain([0]);
         let start = lines.find(|&start| begins_statement(&text[start..end])).unwrap_or(0);
         let statement = &text[start..end];
-        if says_secret(statement) || has_login(statement) {
-            self.hide(statement.find('=').map_or(start, |equals| start + equals + 1)..end);
+        let (key, value) = statement.split_once('=').unwrap_or((statement, ""));
+        let is_header = value.is_empty() && key.trim_start().starts_with('[') && !key.contains(['"', '\'', '\n']);
+        let is_harmless = is_header || HARMLESS.contains(&key.trim()) && !value.contains('=');
+        if !is_harmless || says_secret(statement) || has_login(statement) {
+            // What looks like a key is one only outside the strings that may hold many lines.
+            let is_key = statement.contains('=')
+                && is_key(key)
+                && !["\"\"\"", "'''"].iter().any(|quotes| text[..end].contains(quotes));
+            let shown = if is_key { key.len() + 1 } else { 0 };
+            self.hide((start + shown).min(end)..end);
         }
     }
 
@@ -89,13 +112,20 @@ fn says_secret(text: &str) -> bool {
     ["password", "secret", "token"].iter().any(|word| text.contains(word))
 }
 
+/// Whether a text may be a URL with a login, also where one of its characters is missing: `:` and then `@`, or a `:` that
+/// no port follows.
 fn has_login(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+    let has_both = text.split_once(':').is_some_and(|(_, rest)| rest.contains('@'));
+    let mut parts = text.split_once("://").map_or("", |(_, rest)| rest).split(':').skip(1);
+    has_both || parts.any(|part| !part.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Whether a line begins with a table's name, or a key and `=`.
 fn begins_statement(line: &str) -> bool {
-    let line = line.trim_start();
-    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || " -_.\"'".contains(c));
-    line.starts_with('[') || line.split_once('=').is_some_and(|(key, _)| is_key(key))
+    line.trim_start().starts_with('[') || line.split_once('=').is_some_and(|(key, _)| is_key(key))
+}
+
+fn is_key(text: &str) -> bool {
+    let key = text.trim();
+    !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }

@@ -283,3 +283,28 @@ fn neither_the_debug_form_of_the_environment_nor_that_of_an_error_shows_a_value(
     let error = Config::from_environment(&environment).unwrap_err();
     assert!(!format!("{environment:?} {error:?} {error}").contains("hunter2"));
 }
+
+/// Every one-character slip in a file with two secrets: none makes the reader panic, and none shows a secret.
+#[test]
+fn no_slip_of_the_pen_shows_a_secret() {
+    let text = "hostname = \"wéb\"\n[sinks.ops]\ntype = \"email\"\nserver = \"smtp://mail.example.com\"\nuser = \"u\"\n\
+                password = \"hunter2\"\nto = [\n  \"a@b.c\",\n]\n[sinks.b]\ntype = \"email\"\nfrom = \"d@b.c\"\nto = \"a@b.c\"\n\
+                server = \"smtp://u:hunter2@mail.example.com:587?tls=none\"\n\
+                [sinks.c]\ntype = \"email\"\nserver = \"smtp://m\"\nuser = \"u\"\npassword = '''\nhunter2'''\nto = \"a@b.c\"\n";
+    let mut rejected = 0;
+    let places = text.char_indices().filter(|(at, _)| !is_inside(text, *at, "hunter2"));
+    for (at, c) in places {
+        for slip in ["", "\"", "'", "\n", " ", "=", "x", "[", "\\", "@", "é", "\u{1b}"] {
+            let slipped = [&text[..at], slip, &text[at + c.len_utf8()..]].concat();
+            if let Err(error) = Config::parse(Path::new("x"), &slipped, &Environment::default()) {
+                assert!(!error.to_string().contains("hunter2"), "{slipped}\n{error}");
+                rejected += 1;
+            }
+        }
+    }
+    assert!(rejected > 1000, "{rejected}");
+}
+
+fn is_inside(text: &str, at: usize, word: &str) -> bool {
+    text.match_indices(word).any(|(start, _)| (start..start + word.len()).contains(&at))
+}
