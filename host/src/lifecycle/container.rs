@@ -142,9 +142,10 @@ impl Container {
         let cause = match (self.intent_at(at), exit_code) {
             (Some(Intent::Stop), _) => "stopped",
             (Some(Intent::Kill), _) => "killed",
-            _ if inspected.oom_killed => "oom",
-            (None, Some(KILLED)) if self.oom => "oom",
+            // Also where a lesser process of it was killed for memory before.
             (None, Some(0)) => "finished",
+            (None, Some(KILLED)) if self.oom => "oom",
+            (None, _) if inspected.oom_killed => "oom",
             // With its exit code hidden by a label too: who tells too much errs on the right side.
             (None, _) => "crashed",
         };

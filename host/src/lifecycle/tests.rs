@@ -178,6 +178,15 @@ fn an_oom_that_the_container_survived_is_not_its_death() {
 }
 
 #[test]
+fn a_container_that_lost_a_lesser_process_to_memory_may_still_finish() {
+    let mut engine = Engine::default();
+    engine.event(0.0, "oom", &[]);
+    let mut die = event("id-1", 5.0, "die", &[("exitCode", "0"), ("name", "web-1")]);
+    engine.lifecycle.observe_inspected(&mut die, Inspected { exit_code: Some(0), oom_killed: true });
+    assert_eq!(facts(&die), "cause=finished exit-code=0");
+}
+
+#[test]
 fn a_stop_that_ends_in_137_is_not_out_of_memory() {
     let mut engine = Engine::default();
     engine.event(0.0, "oom", &[]);
