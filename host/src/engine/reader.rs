@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -44,7 +44,11 @@ pub async fn read(engine: Engine, span: Span, queue: Sender<Vec<Event>>, stop: w
     let mut stop = stop;
     let outlet = Outlet::new(engine.name().clone(), queue);
     let intake = Intake::new(engine.name().clone(), span.until.map(nanos), outlet);
-    let mut reader = Reader { engine, span, intake, first: None, outage: None, gap_from: None, steady: false };
+    let give_up = span.until.map(|until| {
+        let left = until.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
+        Instant::now() + left.unsigned_abs() + PATIENCE
+    });
+    let mut reader = Reader { engine, span, intake, give_up, first: None, outage: None, gap_from: None, steady: false };
     tokio::select! {
         biased;
         // An error says that whoever could tell us to stop is gone.
@@ -57,6 +61,8 @@ struct Reader {
     engine: Engine,
     span: Span,
     intake: Intake,
+    /// When a bounded run no longer waits for an engine that is gone.
+    give_up: Option<Instant>,
     /// Where the first connection began to read.
     first: Option<Timestamp>,
     outage: Option<Outage>,
@@ -85,7 +91,7 @@ impl Reader {
             }
             self.lost(&fault);
             let wait = backoff.next();
-            if self.out_of_patience(wait) {
+            if self.give_up.is_some_and(|give_up| Instant::now() + wait > give_up) {
                 return End::Incomplete(self.engine.error(fault));
             }
             sleep(wait).await;
@@ -139,13 +145,5 @@ impl Reader {
             }
             Some(_) => tracing::debug!(%engine, "{fault}"),
         }
-    }
-
-    fn out_of_patience(&self, wait: Duration) -> bool {
-        let Some(until) = self.span.until else { return false };
-        let now = Timestamp::now();
-        let past = now.duration_since(until).unsigned_abs();
-        let outage = self.outage.as_ref().map(|outage| outage.began.elapsed()).unwrap_or_default();
-        now > until && past.min(outage) + wait > PATIENCE
     }
 }
