@@ -36,8 +36,8 @@ pub use watch::Watch;
 
 /// How many events an engine remembers, as Docker does.
 pub const REMEMBERS: usize = 256;
-/// How long a test waits for what should happen at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for what should happen soon; more than two missed pings of a dead link take.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A container engine that does what a test tells it. Starts as a Docker engine with API 1.24 to 1.47 that knows no
 /// containers. It ends when it is dropped.

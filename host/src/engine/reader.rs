@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,11 @@ pub enum End {
 pub async fn read(engine: Engine, span: Span, queue: Sender<Vec<Event>>, stop: CancellationToken) -> End {
     let outlet = Outlet::new(engine.name().clone(), queue);
     let intake = Intake::new(engine.name().clone(), span.until.map(nanos), outlet);
-    let mut reader = Reader { engine, span, intake, first: None, outage: None, gap_from: None, steady: false };
+    let give_up = span.until.map(|until| {
+        let left = until.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
+        Instant::now() + left.unsigned_abs() + PATIENCE
+    });
+    let mut reader = Reader { engine, span, intake, give_up, first: None, outage: None, gap_from: None, steady: false };
     tokio::select! {
         biased;
         () = stop.cancelled() => End::Stopped,
@@ -55,6 +59,8 @@ struct Reader {
     engine: Engine,
     span: Span,
     intake: Intake,
+    /// When a bounded run no longer waits for an engine that is gone.
+    give_up: Option<Instant>,
     /// Where the first connection began to read.
     first: Option<Timestamp>,
     outage: Option<Outage>,
@@ -83,7 +89,7 @@ impl Reader {
             }
             self.lost(&fault);
             let wait = backoff.next();
-            if self.out_of_patience(wait) {
+            if self.give_up.is_some_and(|give_up| Instant::now() + wait > give_up) {
                 return End::Incomplete(self.engine.error(fault));
             }
             sleep(wait).await;
@@ -137,13 +143,5 @@ impl Reader {
             }
             Some(_) => tracing::debug!(%engine, "{fault}"),
         }
-    }
-
-    fn out_of_patience(&self, wait: Duration) -> bool {
-        let Some(until) = self.span.until else { return false };
-        let now = Timestamp::now();
-        let past = now.duration_since(until).unsigned_abs();
-        let outage = self.outage.as_ref().map(|outage| outage.began.elapsed()).unwrap_or_default();
-        now > until && past.min(outage) + wait > PATIENCE
     }
 }

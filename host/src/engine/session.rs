@@ -154,7 +154,7 @@ impl<'a> Session<'a> {
     fn end_deadline(&self) -> Option<Instant> {
         let left = self.span.until?.duration_since(self.clock.at);
         let until = self.clock.asked + left.max(jiff::SignedDuration::ZERO).unsigned_abs();
-        Some(self.last_read.max(until.into()) + END_QUIET)
+        Some(self.last_read.max(until) + END_QUIET)
     }
 
     fn is_over(&self) -> bool {

@@ -44,7 +44,7 @@ impl Watch {
     pub async fn try_next(&mut self) -> Option<Event> {
         while self.ready.is_empty() {
             let batch = timeout(PATIENCE, self.receiver.recv()).await;
-            self.ready.extend(batch.expect("an event within 20 s")?);
+            self.ready.extend(batch.expect("an event within 90 s")?);
         }
         self.ready.pop_front()
     }
@@ -57,7 +57,7 @@ impl Watch {
     /// The next batch of events, as it was handed over.
     pub async fn batch(&mut self) -> Vec<Event> {
         let batch = timeout(PATIENCE, self.receiver.recv()).await;
-        batch.expect("a batch within 20 s").expect("a batch, not the end")
+        batch.expect("a batch within 90 s").expect("a batch, not the end")
     }
 
     /// The next event with that action; those before it are dropped.
@@ -98,7 +98,7 @@ impl Watch {
         while let Some(event) = self.try_next().await {
             events.push(event);
         }
-        let end = timeout(PATIENCE, self.task).await.expect("the end within 20 s");
+        let end = timeout(PATIENCE, self.task).await.expect("the end within 90 s");
         (events, end.expect("no panic"))
     }
 }
