@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What the plugins are built for.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Debian's Rust for browsers: it has no library built for wasm, but its sources.
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
