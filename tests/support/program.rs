@@ -108,7 +108,7 @@ impl Program {
     /// # Panics
     /// When it does not end within 30 s.
     pub fn terminate(self) -> Ended {
-        Command::new("kill").arg(self.id().to_string()).status().unwrap();
+        Command::new("sh").args(["-c", "kill \"$0\"", &self.id().to_string()]).status().unwrap();
         self.ended()
     }
 
