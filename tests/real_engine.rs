@@ -72,7 +72,7 @@ fn a_planned_restart_and_a_kill_are_told_as_such() {
     let victim = Container::create(&docker, "victim", &[], &["sleep", "600"]).started();
     cache.told_to(&["restart"]);
     victim.told_to(&["kill"]);
-    assert!(told(&dockbell, &cache, "die").contains("(exit 0, restarted"));
+    told(&dockbell, &cache, "restart (restarted");
     assert!(told(&dockbell, &victim, "die").contains("(exit 137, killed"));
 }
 
@@ -160,8 +160,14 @@ mod as_root {
         let told = folder.path().join("told.jsonl");
         let config = folder.path().join("dockbell.toml");
         let text = format!(
-            "[routes.all]\nformatter = \"plain\"\nto = [\"all\"]\nwindow = \"0s\"\n[sinks.all]\ntype = \"file\"\npath = {:?}\n",
-            told.to_str().unwrap()
+            "[routes.all]
+             formatter = \"plain\"
+             to = [\"all\"]
+             settle = \"0s\"
+             window = \"0s\"
+             [sinks.all]
+             type = \"file\"
+             path = {told:?}"
         );
         fs::write(&config, text).unwrap();
         let containers: Vec<_> = (0..CLIENTS).map(|_| Container::create(&docker, "renamed", &[], &[])).collect();

@@ -93,7 +93,9 @@ impl Program {
         while !is_wanted(&streams[stream].text) {
             let left = PATIENCE.saturating_sub(begin.elapsed());
             if streams[stream].ended || left.is_zero() {
-                let [output, log] = &*streams;
+                let [output, log] = std::mem::take(&mut *streams);
+                // The readers still want the lock.
+                drop(streams);
                 panic!("what was waited for did not come\n--- output:\n{}\n--- log:\n{}", output.text, log.text);
             }
             streams = self.said.more.wait_timeout(streams, left).unwrap().0;
@@ -106,7 +108,7 @@ impl Program {
     /// # Panics
     /// When it does not end within 30 s.
     pub fn terminate(self) -> Ended {
-        Command::new("kill").arg(self.id().to_string()).status().unwrap();
+        Command::new("sh").args(["-c", "kill \"$0\"", &self.id().to_string()]).status().unwrap();
         self.ended()
     }
 
