@@ -1,6 +1,9 @@
 //! The outbox: it never waits, holds a bounded amount, and says what it could not deliver.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use dockbell::config::Output;
