@@ -1,4 +1,5 @@
 //! Messages on a terminal and in a file.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
