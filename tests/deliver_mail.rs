@@ -13,7 +13,7 @@ fn seal(message: &Message) -> Sealed {
     sink(&email(25)).seal(message).unwrap()
 }
 
-fn headers<'a>(mail: &'a ParsedMail<'_>) -> Vec<(String, String)> {
+fn headers(mail: &ParsedMail<'_>) -> Vec<(String, String)> {
     mail.headers.iter().map(|header| (header.get_key(), header.get_value())).collect()
 }
 
