@@ -1,4 +1,5 @@
 //! What a mail looks like: its header, its forms, and that nobody can smuggle anything into it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use dockbell::config::SinkConfig;
 use dockbell::deliver::{Sealed, Sink};
@@ -12,7 +13,7 @@ fn seal(message: &Message) -> Sealed {
     sink(&email(25)).seal(message).unwrap()
 }
 
-fn headers<'a>(mail: &'a ParsedMail<'_>) -> Vec<(String, String)> {
+fn headers(mail: &ParsedMail<'_>) -> Vec<(String, String)> {
     mail.headers.iter().map(|header| (header.get_key(), header.get_value())).collect()
 }
 
