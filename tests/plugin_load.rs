@@ -1,4 +1,5 @@
 //! What dockbell accepts as a plugin, and how it says no.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -276,10 +277,11 @@ async fn damaged_components_and_modules_are_refused_or_work_but_never_panic() {
     let mut guest = Guest::filter();
     let hello = guest.text("hello");
     guest.logging().accept(&format!("(call $log (i32.const 2) {hello}) (call $answer (i32.const 1))"));
-    for whole in [guest.component(), guest.module()] {
+    let bundled = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/dist/match.wasm")).unwrap();
+    for (whole, cases) in [(guest.component(), 300), (guest.module(), 300), (bundled, 30)] {
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
         let mut working = 0;
-        for _ in 0..300 {
+        for _ in 0..cases {
             let mut damaged = whole.clone();
             for _ in 0..=numbers.below(4) {
                 // Behind the first 8 bytes, which decide what it is.
@@ -288,7 +290,7 @@ async fn damaged_components_and_modules_are_refused_or_work_but_never_panic() {
             }
             working += u32::from(survive(&damaged).await);
         }
-        // Damage to a name or a text goes unnoticed, damage to the structure does not.
-        assert!((1..300).contains(&working), "{working} of 300 damaged plugins work");
+        // Damage to a text may go unnoticed, damage to the structure does not.
+        assert!(working < cases, "{working} of {cases} damaged plugins work");
     }
 }
