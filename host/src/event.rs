@@ -37,7 +37,8 @@ pub struct Event {
 pub enum Fact {
     /// Compose `project/service`, else the container's name. Never the id, so that a recreated container keeps it.
     Identity,
-    /// Why a container died: `stopped`, `killed`, `restarted`, `finished`, `crashed`, `oom`.
+    /// Why a container died: `stopped`, `killed`, `finished`, `crashed`, `oom`. `restarted` stands on the `restart` that ends
+    /// a restart somebody asked for: at its `die` nothing tells it from a stop.
     Cause,
     /// Exit code of a container that died.
     ExitCode,
