@@ -1,4 +1,5 @@
 //! Runs that begin and end where they were told to.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 use std::time::Duration;
 
