@@ -92,6 +92,12 @@ impl Watch {
         self.stop.send_replace(true);
     }
 
+    /// Takes no more events. The reader is not told to stop as long as what is returned lives.
+    #[must_use]
+    pub fn abandon(self) -> watch::Sender<bool> {
+        self.stop
+    }
+
     /// Everything until the reader ends, and why it did.
     pub async fn rest(mut self) -> (Vec<Event>, End) {
         let mut events = Vec::new();
