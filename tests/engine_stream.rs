@@ -109,6 +109,15 @@ async fn invalid_utf8_costs_a_character_and_not_the_event() {
 }
 
 #[tokio::test]
+async fn labels_of_any_size_and_content_arrive_unchanged() {
+    let engine = ScriptedEngine::unix().await;
+    let mut watch = Watch::live(&engine).await;
+    let label = "\u{1b}[31m\r\n\u{202e}\0\"\\<&>🐳".repeat(4000);
+    engine.send(container("die").attribute("label", &label));
+    assert_eq!(watch.next().await.attribute("label"), Some(label.as_str()));
+}
+
+#[tokio::test]
 async fn a_line_may_be_cut_into_chunks_anywhere() {
     let engine = ScriptedEngine::unix().await;
     let mut watch = Watch::live(&engine).await;
@@ -210,8 +219,7 @@ async fn the_reader_ends_when_it_is_told_to_and_leaves_the_engine() {
 async fn the_reader_ends_when_nobody_listens() {
     let engine = ScriptedEngine::unix().await;
     let watch = Watch::live(&engine).await;
-    drop(watch);
-    engine.send(container("die"));
+    watch.abandon();
     engine.unsubscribed().await;
 }
 

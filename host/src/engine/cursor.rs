@@ -107,11 +107,11 @@ impl Cursor {
         self.replay.is_some()
     }
 
-    /// Whether an event is the first that happened a second or more after the connection was made: all that the engine
-    /// repeats comes before it. The second is the resolution of the engine's `Date`.
+    /// Whether an event surely happened after the connection was made: all that the engine repeats comes before it. The
+    /// time of the connection is known to a second (the engine's `Date`); another is for the time that connecting takes.
     #[must_use]
     pub fn ends_replay(&self, event: &Event) -> bool {
-        self.replay.as_ref().is_some_and(|replay| event.time_nanos >= replay.began.saturating_add(1_000_000_000))
+        self.replay.as_ref().is_some_and(|replay| event.time_nanos >= replay.began.saturating_add(2_000_000_000))
     }
 
     /// The engine has repeated all it remembers. None when that was known already.
@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn a_replay_ends_with_the_first_event_that_is_surely_new() {
         let cursor = again();
-        assert!(!cursor.ends_replay(&event("b", 200)), "the clock is known to a second");
-        assert!(cursor.ends_replay(&event("b", 201)));
+        assert!(!cursor.ends_replay(&event("b", 201)), "the clock is known to a second");
+        assert!(cursor.ends_replay(&event("b", 202)));
     }
 
     #[test]

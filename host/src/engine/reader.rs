@@ -13,7 +13,7 @@ use super::error::{EngineError, Fault};
 use super::intake::Intake;
 use super::outlet::Outlet;
 use super::parse::nanos;
-use super::session::{Over, Session};
+use super::session::Session;
 use super::span::{Span, wire};
 use crate::event::Event;
 use crate::queue::Sender;
@@ -41,7 +41,7 @@ pub enum End {
 /// connection that breaks is made again, with growing waits of at most 30 s; this is told by `engine_lost`, once per
 /// outage, and `engine_back`. What the engine repeats is told once, what it forgot is told as a `gap`.
 pub async fn read(engine: Engine, span: Span, queue: Sender<Vec<Event>>, stop: CancellationToken) -> End {
-    let outlet = Outlet::new(engine.name().clone(), queue);
+    let outlet = Outlet::new(engine.name().clone(), queue.clone());
     let intake = Intake::new(engine.name().clone(), span.until.map(nanos), outlet);
     let give_up = span.until.map(|until| {
         let left = until.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
@@ -51,6 +51,7 @@ pub async fn read(engine: Engine, span: Span, queue: Sender<Vec<Event>>, stop: C
     tokio::select! {
         biased;
         () = stop.cancelled() => End::Stopped,
+        () = queue.closed() => End::Stopped,
         end = reader.run() => end,
     }
 }
@@ -80,8 +81,7 @@ impl Reader {
         let mut backoff = Backoff::default();
         loop {
             let fault = match self.connection().await {
-                Ok(Over::Complete) => return End::Complete,
-                Ok(Over::Closed) => return End::Stopped,
+                Ok(()) => return End::Complete,
                 Err(fault) => fault,
             };
             if std::mem::take(&mut self.steady) {
@@ -97,7 +97,7 @@ impl Reader {
     }
 
     /// One connection from its beginning to its end.
-    async fn connection(&mut self) -> Result<Over, Fault> {
+    async fn connection(&mut self) -> Result<(), Fault> {
         let met = self.engine.greet().await?;
         let now = met.clock.now();
         let again = self.first.is_some();

@@ -92,6 +92,11 @@ impl Watch {
         self.stop.cancel();
     }
 
+    /// Takes no more events, without telling the reader to stop.
+    pub fn abandon(self) {
+        drop(self.receiver);
+    }
+
     /// Everything until the reader ends, and why it did.
     pub async fn rest(mut self) -> (Vec<Event>, End) {
         let mut events = Vec::new();
