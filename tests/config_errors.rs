@@ -1,4 +1,5 @@
 //! Each rejected configuration of `testdata/config` beside the message that a person gets for it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
