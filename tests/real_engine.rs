@@ -81,7 +81,7 @@ fn a_crash_loop_is_counted() {
     let docker = engine();
     let dockbell = watching(&docker);
     let worker = Container::create(&docker, "worker", &["--restart=always"], &["sleep", "0.1", "exit", "1"]).started();
-    told(&dockbell, &worker, "die (exit 1, crashed, 2 restarts in 10 min");
+    told(&dockbell, &worker, "die (exit 1, crashed, restarts in 10 min: 2");
 }
 
 #[test]
