@@ -6,11 +6,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::plugins::root;
+
 /// `cargo` for this repository. What `cargo run` has told this process about the crate `xtask` is taken away: build scripts
 /// would see it and build everything anew.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(crate::root());
+    command.args(arguments).current_dir(root());
     let told = |name: &OsStr| {
         let name = name.to_string_lossy();
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]

@@ -8,7 +8,6 @@ mod steps;
 mod test;
 mod tools;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -51,9 +50,4 @@ fn main() -> ExitCode {
 fn bench() -> anyhow::Result<()> {
     let packages = ["--package", "dockbell", "--package", "dockbell-tests"];
     commands::run(commands::cargo(&["bench", "--locked", "--bench", "pipeline"]).args(packages))
-}
-
-/// The folder of the repository.
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }

@@ -7,8 +7,9 @@ use anyhow::Result;
 use real_engine::{Engine, Tiny};
 
 use crate::commands::{cargo, run};
+use crate::plugins::root;
 use crate::steps::Steps;
-use crate::{dist, root, tools};
+use crate::{dist, tools};
 
 /// Tests that need a real engine or a real mail server (feature `real` of `dockbell-tests`).
 const REAL: &[&str] = &["--test", "real_engine", "--test", "real_smtp", "--test", "container_image"];

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::commands::{run, succeeds};
+use crate::plugins::root;
 
 /// What the mail server of the tests is made of (PyPI), and who signs its certificate.
 const PYTHON_PACKAGES: &[&str] = &["aiosmtpd==1.4.6", "trustme==1.2.1"];
@@ -56,7 +57,7 @@ pub(crate) fn python() -> Result<PathBuf> {
 
 /// Where cargo builds.
 pub(crate) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), |folder| crate::root().join(folder))
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
 fn install(packages: &[&str]) -> Result<()> {

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::client::{Docker, printed};
 
+const SOURCE: &str = include_str!("../tiny.c");
+
 /// The program, built.
 #[derive(Debug, Clone)]
 pub struct Tiny {
@@ -23,7 +25,8 @@ impl Tiny {
     /// When there is no C compiler or no static C library.
     pub fn build(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tiny.c");
+        let source = folder.join("tiny.c");
+        fs::write(&source, SOURCE).with_context(|| format!("cannot write `{}`", source.display()))?;
         let program = folder.join("tiny");
         let compiler = env::var("CC").unwrap_or_else(|_| "gcc".to_owned());
         let mut command = Command::new(&compiler);

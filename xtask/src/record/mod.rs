@@ -9,12 +9,13 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use real_engine::{Engine, Tiny};
 
-use crate::root;
+use crate::plugins::root;
+use crate::tools;
 
 /// Plays each story on an engine of our own and writes down what the engine said.
 pub(crate) fn record() -> Result<()> {
     let folder = root().join("examples/recordings");
-    let tiny = Tiny::build(&root().join("target/tools"))?;
+    let tiny = Tiny::build(&tools::target().join("tools"))?;
     let engine = Engine::start()?;
     let lines = shop::record(&engine.docker(), &tiny)?;
     for private in [root().display().to_string(), std::env::temp_dir().display().to_string(), hostname()?] {
