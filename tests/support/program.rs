@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How long a test waits for something that must come.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for something that must come: long, since a build may keep the machine busy at the same time.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running program; dropping it kills it.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Program {
     /// Waits until standard output is as wanted; answers it.
     ///
     /// # Panics
-    /// When that does not happen within 30 s, or the program ends before; with all that was said.
+    /// When that does not happen within two minutes, or the program ends before; with all that was said.
     pub fn output(&self, is_wanted: impl Fn(&str) -> bool) -> String {
         self.wait(0, is_wanted)
     }
@@ -82,7 +82,7 @@ impl Program {
     /// Waits until the log holds this.
     ///
     /// # Panics
-    /// When that does not happen within 30 s, or the program ends before; with all that was said.
+    /// When that does not happen within two minutes, or the program ends before; with all that was said.
     pub fn logged(&self, wanted: &str) -> String {
         self.wait(1, |log| log.contains(wanted))
     }
@@ -106,7 +106,7 @@ impl Program {
     /// Sends SIGTERM and waits for the end.
     ///
     /// # Panics
-    /// When it does not end within 30 s.
+    /// When it does not end within two minutes.
     pub fn terminate(self) -> Ended {
         Command::new("sh").args(["-c", "kill \"$0\"", &self.id().to_string()]).status().unwrap();
         self.ended()
@@ -115,7 +115,7 @@ impl Program {
     /// Waits for the end.
     ///
     /// # Panics
-    /// When it does not end within 30 s.
+    /// When it does not end within two minutes.
     pub fn ended(mut self) -> Ended {
         let begin = Instant::now();
         let status = loop {
@@ -161,7 +161,7 @@ fn read_into(said: &Arc<Said>, stream: usize, mut from: impl Read + Send + 'stat
 /// Waits until something is so.
 ///
 /// # Panics
-/// When it is not within 30 s.
+/// When it is not within two minutes.
 pub fn wait_until(mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
