@@ -1,0 +1,73 @@
+//! Old things go, a little at a time, so that nobody waits for long behind it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::journal::trim;
+use super::outbox::{self, Summary};
+use super::{Store, StoreError};
+
+/// Most rows of a kind that go in one commit.
+const BITE: u32 = 512;
+/// Free pages within the file that are kept for what comes next: 16 MiB at 4,096 bytes each.
+const FREE: u32 = 4096;
+
+/// How long things are kept that are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// That a message was sent, without its bytes. Default 1 day.
+    pub sent: Duration,
+    /// Dead letters. Default 30 days.
+    pub dead: Duration,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { sent: Duration::from_hours(24), dead: Duration::from_hours(30 * 24) }
+    }
+}
+
+/// What one bite of upkeep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Upkept {
+    /// Whether there is more to do at once.
+    pub more: bool,
+    /// Pending messages that became dead letters because they were too old: to be told.
+    pub expired: Vec<Summary>,
+    /// Dead letters that were removed because they were too old: to be logged.
+    pub purged: Vec<Summary>,
+}
+
+impl Store {
+    /// One bite: removes what every route has settled, keys that no engine can repeat, messages that are over for long; makes
+    /// dead letters of pending messages that are too old; gives free pages back to the volume, a quarter of a MiB at a time.
+    /// Call it every few seconds, and again at once while there is `more`.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn upkeep(&self, now: Timestamp, keep: Keep) -> Result<Upkept, StoreError> {
+        self.change(move |db| bite(db, now, keep)).await
+    }
+}
+
+fn bite(db: &Connection, now: Timestamp, keep: Keep) -> rusqlite::Result<Upkept> {
+    let before = |age| now.checked_sub(age).unwrap_or(Timestamp::MIN);
+    let rows = trim::journal(db, BITE)?.max(trim::positions(db, BITE)?);
+    let expired = outbox::expire(db, now, BITE)?;
+    let (purged, ended) = outbox::purge(db, before(keep.sent), before(keep.dead), BITE)?;
+    let full = BITE as usize;
+    let more = rows >= full || expired.len() >= full || ended >= full;
+    Ok(Upkept { more: shrink(db)? || more, expired, purged })
+}
+
+/// Gives pages back that are free beyond those that are kept; whether there are more of them.
+fn shrink(db: &Connection) -> rusqlite::Result<bool> {
+    let free = || db.query_row("PRAGMA freelist_count", (), |row| row.get::<_, u32>(0));
+    if free()? <= FREE {
+        return Ok(false);
+    }
+    db.execute_batch("PRAGMA incremental_vacuum(64)")?;
+    Ok(free()? > FREE)
+}
