@@ -144,9 +144,11 @@ async fn a_flipped_byte_is_found_or_does_no_harm() {
             Err(StoreError::Foreign { .. } | StoreError::Newer { .. } | StoreError::Setting { .. }) => {}
             Err(other) => panic!("byte {place}: {other}"),
         }
-        assert!(fs::read_dir(directory.path()).unwrap().any(|file| {
-            file.unwrap().file_name().to_string_lossy().starts_with("state.db")
-        }));
+        assert!(
+            fs::read_dir(directory.path())
+                .unwrap()
+                .any(|file| { file.unwrap().file_name().to_string_lossy().starts_with("state.db") })
+        );
     }
     assert!(moved > 3, "{moved} were moved aside");
 }

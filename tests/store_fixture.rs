@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dockbell::message::Phase;
 use dockbell::store::{
-    Append, End, Moved, NewMessage, Opened, Options, Origin, Outcome, Outgoing, Place, Seal, Sealed, Store, StoreError, Then,
+    Append, End, Moved, NewMessage, Opened, Options, Origin, Outcome, Outgoing, Place, Seal, Sealed, Store, StoreError,
+    Then,
 };
 use jiff::Timestamp;
 use ulid::Ulid;

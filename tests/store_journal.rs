@@ -17,7 +17,12 @@ async fn lines_come_back_in_their_order_with_all_that_is_known_of_them() {
         let first = engine.append(Arc::new(append)).await.unwrap().await.unwrap();
         assert_eq!((first.first, first.last), (1, 2));
         let own = store.appender("dockbell");
-        let append = Append { origin: Origin::Own, received: noon(), lines: [b"{}".as_slice()].into_iter().collect(), moved: None };
+        let append = Append {
+            origin: Origin::Own,
+            received: noon(),
+            lines: [b"{}".as_slice()].into_iter().collect(),
+            moved: None,
+        };
         own.append(Arc::new(append)).await.unwrap().await.unwrap();
 
         let batches = store.journal(0, 1 << 20).await.unwrap();

@@ -54,10 +54,8 @@ async fn each_recipient_has_a_result_of_its_own() {
         let out = store.begin(number, noon()).await.unwrap().unwrap();
         let results = [Outcome::Sent, Outcome::Dead("550 no such user".into()), Outcome::Pending("451 later".into())];
         let then = Then::RetryAt(noon() + Duration::from_secs(60));
-        let ended = End {
-            recipients: out.pending.iter().cloned().zip(results).collect(),
-            ..end(&out, &Outcome::Sent, then)
-        };
+        let ended =
+            End { recipients: out.pending.iter().cloned().zip(results).collect(), ..end(&out, &Outcome::Sent, then) };
         let ended = store.end(ended).await.unwrap().unwrap();
         assert_eq!((ended.state, ended.pending), (MessageState::Pending, vec!["three@example.com".into()]));
         assert_eq!(store.next_due("ops", noon()).await.unwrap(), Due::At(noon() + Duration::from_secs(60)));
@@ -65,7 +63,10 @@ async fn each_recipient_has_a_result_of_its_own() {
         let later = noon() + Duration::from_secs(61);
         assert_eq!(store.next_due("ops", later).await.unwrap(), Due::Now(number));
         let out = store.begin(number, later).await.unwrap().unwrap();
-        assert_eq!((out.pending.as_slice(), out.tries, out.first_try), (["three@example.com".into()].as_slice(), 2, noon()));
+        assert_eq!(
+            (out.pending.as_slice(), out.tries, out.first_try),
+            (["three@example.com".into()].as_slice(), 2, noon())
+        );
         let ended = store.end(end(&out, &Outcome::Sent, Then::Retry)).await.unwrap().unwrap();
         assert_eq!(ended.state, MessageState::Dead, "one of them will not get it");
 
@@ -108,7 +109,10 @@ async fn the_oldest_goes_first_and_one_that_was_put_off_waits_for_its_time() {
         let due = async |now| store.next_due("ops", now).await.unwrap();
         assert_eq!(due(noon()).await, Due::Now(numbers[0]));
         // The sink failed: the message keeps its place.
-        assert_eq!(attempt(&store, numbers[0], &Outcome::Pending("refused".into()), Then::Retry).await, MessageState::Pending);
+        assert_eq!(
+            attempt(&store, numbers[0], &Outcome::Pending("refused".into()), Then::Retry).await,
+            MessageState::Pending
+        );
         assert_eq!(due(noon()).await, Due::Now(numbers[0]));
         // The message failed: the others go on, and it comes first when its time has come.
         let later = noon() + Duration::from_secs(30);
@@ -198,7 +202,10 @@ async fn a_digest_that_was_never_tried_gives_way_to_a_later_one_with_its_count()
         let numbers = seal(&store, std::iter::once(old).chain(others).collect()).await;
         let untried = store.untried("default", "web", "ops").await.unwrap();
         assert_eq!(untried.len(), 1, "neither another group, sink nor phase: {untried:?}");
-        assert_eq!((untried[0].number, untried[0].total, untried[0].batch.as_deref()), (numbers[0], 2, Some(&b"[1,2]"[..])));
+        assert_eq!(
+            (untried[0].number, untried[0].total, untried[0].batch.as_deref()),
+            (numbers[0], 2, Some(&b"[1,2]"[..]))
+        );
 
         let merged = message("ops", "web", 7);
         let replace = Seal {
@@ -214,7 +221,8 @@ async fn a_digest_that_was_never_tried_gives_way_to_a_later_one_with_its_count()
 
         // Once it was tried, it stays, and a seal that would replace it changes nothing.
         attempt(&store, new[0], &Outcome::Pending("refused".into()), Then::Retry).await;
-        let late = Seal { messages: vec![message("ops", "web", 9)], replaces: vec![new[0]], settled: Some(5), ..replace };
+        let late =
+            Seal { messages: vec![message("ops", "web", 9)], replaces: vec![new[0]], settled: Some(5), ..replace };
         assert_eq!(store.seal(late).await.unwrap(), Sealed::Tried);
         assert_eq!(stats(&store).await.count(MessageState::Pending), 4);
         assert_eq!(store.open_route("default").await.unwrap(), 0, "it has not settled anything");
@@ -309,7 +317,8 @@ async fn the_same_message_does_not_go_to_the_same_sink_twice() {
     for (_directory, store) in both() {
         let new = message("ops", "web", 1);
         seal(&store, vec![new.clone()]).await;
-        let again = Seal { route: "default".to_owned(), messages: vec![message("ops", "db", 1), new], ..Seal::default() };
+        let again =
+            Seal { route: "default".to_owned(), messages: vec![message("ops", "db", 1), new], ..Seal::default() };
         store.seal(again).await.unwrap_err();
         assert_eq!(stats(&store).await.count(MessageState::Pending), 1, "all of it or nothing");
     }
@@ -322,7 +331,8 @@ async fn counts_are_exact_per_sink_and_state() {
         let numbers = seal(&store, vec![message("ops", "a", 1), late, message("chat", "b", 1)]).await;
         attempt(&store, numbers[0], &Outcome::Dead("550".into()), Then::Retry).await;
         let stats = stats(&store).await;
-        let mut rows: Vec<_> = stats.messages.iter().map(|row| (&*row.sink, row.state, row.messages, row.oldest)).collect();
+        let mut rows: Vec<_> =
+            stats.messages.iter().map(|row| (&*row.sink, row.state, row.messages, row.oldest)).collect();
         rows.sort();
         let five = noon() + Duration::from_secs(5);
         assert_eq!(

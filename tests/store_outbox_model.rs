@@ -17,20 +17,41 @@ use ulid::Ulid;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Seal { sink: usize, recipients: usize },
+    Seal {
+        sink: usize,
+        recipients: usize,
+    },
     /// Begin what is due for a sink.
-    Begin { sink: usize },
+    Begin {
+        sink: usize,
+    },
     /// End the attempt of one that is being sent: for each recipient 0 sent, 1 dead, 2 pending.
-    End { which: usize, outcomes: Vec<u8>, then: u8 },
-    Replace { sink: usize },
-    Retry { which: usize },
-    Drop { which: usize },
+    End {
+        which: usize,
+        outcomes: Vec<u8>,
+        then: u8,
+    },
+    Replace {
+        sink: usize,
+    },
+    Retry {
+        which: usize,
+    },
+    Drop {
+        which: usize,
+    },
     HoldAll,
     /// Only the sinks below this number are configured.
-    Sinks { known: usize },
+    Sinks {
+        known: usize,
+    },
     /// Time passes, in minutes.
-    Wait { minutes: u16 },
-    Restart { hold: bool },
+    Wait {
+        minutes: u16,
+    },
+    Restart {
+        hold: bool,
+    },
 }
 
 const SINKS: [&str; 2] = ["chat", "ops"];
@@ -67,7 +88,11 @@ struct Told {
 
 impl Told {
     fn pending(&self) -> Vec<Arc<str>> {
-        self.recipients.iter().filter(|(_, state)| *state == MessageState::Pending).map(|(who, _)| who.clone()).collect()
+        self.recipients
+            .iter()
+            .filter(|(_, state)| *state == MessageState::Pending)
+            .map(|(who, _)| who.clone())
+            .collect()
     }
 
     fn set_pending(&mut self, to: MessageState) {
@@ -84,7 +109,8 @@ struct World {
 
 impl World {
     fn place(&self, which: usize, wanted: impl Fn(&Told) -> bool) -> Option<usize> {
-        let places: Vec<_> = self.told.iter().enumerate().filter(|(_, told)| wanted(told)).map(|(place, _)| place).collect();
+        let places: Vec<_> =
+            self.told.iter().enumerate().filter(|(_, told)| wanted(told)).map(|(place, _)| place).collect();
         (!places.is_empty()).then(|| places[which % places.len()])
     }
 
@@ -235,7 +261,8 @@ impl World {
         let total = 1 + mine.iter().map(|told| told.total).sum::<u32>();
         let (new, told) = self.new_message(sink, 1, total);
         let replaces: Vec<_> = mine.iter().map(|told| told.number).collect();
-        let seal = Seal { route: "default".to_owned(), messages: vec![new], replaces: replaces.clone(), ..Seal::default() };
+        let seal =
+            Seal { route: "default".to_owned(), messages: vec![new], replaces: replaces.clone(), ..Seal::default() };
         let Sealed::Done(numbers) = self.store.seal(seal).await.unwrap() else { panic!("they were untried") };
         self.told.retain(|told| !replaces.contains(&told.number));
         self.told.push(Told { number: numbers[0], ..told });
@@ -281,7 +308,8 @@ impl World {
         let all = Filter { states: MessageState::ALL.to_vec(), ..Filter::default() };
         let found = self.store.messages(all).await.unwrap();
         let row = |number, state, tries, total, next| (number, state, tries, total, next);
-        let found: Vec<_> = found.iter().map(|one| row(one.number, one.state, one.tries, one.total, one.next)).collect();
+        let found: Vec<_> =
+            found.iter().map(|one| row(one.number, one.state, one.tries, one.total, one.next)).collect();
         let mut wanted: Vec<_> =
             self.told.iter().map(|told| row(told.number, told.state, told.tries, told.total, told.next)).collect();
         wanted.sort_unstable_by_key(|row| row.0);

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use dockbell::store::{Notice, Options, Place, Reader, Store, StoreError};
-use fixture::{again, all_lines, at, has_own_mounts, mount_tmpfs, numbered, open, said, succeed, try_open, with_own_mounts};
+use fixture::{
+    again, all_lines, at, has_own_mounts, mount_tmpfs, numbered, open, said, succeed, try_open, with_own_mounts,
+};
 
 #[tokio::test]
 #[ignore = "the other process of the next tests"]
@@ -101,7 +103,10 @@ fn read_only_inside() {
     succeed(remount);
     for directory in [state, base.path().join("new")] {
         let error = try_open(&directory, &Options::default()).unwrap_err().to_string();
-        assert!(error.contains("Read-only file system") && error.contains("\nhint: mount a writable volume"), "{error}");
+        assert!(
+            error.contains("Read-only file system") && error.contains("\nhint: mount a writable volume"),
+            "{error}"
+        );
         assert!(error.contains(&*base.path().to_string_lossy()), "{error}");
     }
 }

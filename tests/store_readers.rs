@@ -41,7 +41,8 @@ async fn a_long_reader_stops_nobody_and_the_log_that_grows_behind_it_is_seen_and
     };
     append().await;
     let reader = Connection::open_with_flags(store.path(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let lines = |reader: &Connection| reader.query_row("SELECT sum(count) FROM journal", (), |row| row.get::<_, i64>(0));
+    let lines =
+        |reader: &Connection| reader.query_row("SELECT sum(count) FROM journal", (), |row| row.get::<_, i64>(0));
     reader.execute_batch("BEGIN").unwrap();
     assert_eq!(lines(&reader).unwrap(), 100);
     for _ in 0..30 {

@@ -62,9 +62,13 @@ async fn at_the_quota_new_lines_are_refused_and_delivering_goes_on() {
     let (more, _) = fill(&store, batches).await;
     assert!(more > batches + batches / 2, "{batches}, then {more}");
     store.close().await.unwrap();
-    assert!(try_open(directory.path(), &options).unwrap().notices.iter().all(|notice| {
-        !notice.to_string().contains("damaged")
-    }));
+    assert!(
+        try_open(directory.path(), &options)
+            .unwrap()
+            .notices
+            .iter()
+            .all(|notice| { !notice.to_string().contains("damaged") })
+    );
 }
 
 #[tokio::test]

@@ -64,7 +64,8 @@ async fn a_digest_that_is_over_is_known_until_the_route_has_settled_its_lines() 
         engine.append(numbered(0..8, 0)).await.unwrap().await.unwrap();
         // Line 5 waits in `db`; lines 6 and 7 were told through `web`, which is over.
         let close = |key: &str, sealed_through| GroupChange::Close { key: key.to_owned(), sealed_through };
-        let changes = vec![GroupChange::Save(group("db", 9, 0)), GroupChange::Save(group("web", 9, 7)), close("web", 7)];
+        let changes =
+            vec![GroupChange::Save(group("db", 9, 0)), GroupChange::Save(group("web", 9, 7)), close("web", 7)];
         store
             .seal(Seal { route: "default".to_owned(), groups: changes, settled: Some(4), ..Seal::default() })
             .await
@@ -76,7 +77,12 @@ async fn a_digest_that_is_over_is_known_until_the_route_has_settled_its_lines() 
 
         // Told: nothing is left to remember.
         store
-            .seal(Seal { route: "default".to_owned(), groups: vec![close("db", 5)], settled: Some(8), ..Seal::default() })
+            .seal(Seal {
+                route: "default".to_owned(),
+                groups: vec![close("db", 5)],
+                settled: Some(8),
+                ..Seal::default()
+            })
             .await
             .unwrap();
         assert_eq!(store.groups("default").await.unwrap(), []);

@@ -143,6 +143,12 @@ impl StoreError {
         matches!(self, Self::Full(_))
     }
 
+    /// Whether the same call can work later: there is no room now, another program writes, or it was not its turn.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Busy { .. } | Self::OutOfTurn)
+    }
+
     /// What an error of SQLite means for whoever uses the database at `path`. Whether a full store is full by its quota or
     /// by its volume is for [`Space`](super::space::Space) to say.
     pub(super) fn of(error: &rusqlite::Error, path: &Arc<Path>) -> Self {

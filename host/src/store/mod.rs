@@ -39,7 +39,6 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use rusqlite::Connection;
 
@@ -60,6 +59,7 @@ pub use self::stats::{SinkCount, Stats};
 pub use self::upkeep::{Keep, Upkept};
 
 use self::job::{Class, Thread};
+use self::space::Room;
 
 /// The open store. Clones are handles to the same one; it is closed by [`close`](Self::close), or when the last handle is
 /// dropped.
@@ -69,20 +69,12 @@ pub struct Store {
     reader: Thread,
     in_memory: bool,
     path: Arc<Path>,
-    quota: u64,
-    scarce: Arc<AtomicBool>,
+    room: Arc<Room>,
 }
 
 impl Store {
-    fn new(
-        writer: Thread,
-        reader: Thread,
-        in_memory: bool,
-        path: Arc<Path>,
-        quota: u64,
-        scarce: Arc<AtomicBool>,
-    ) -> Self {
-        Self { writer, reader, in_memory, path, quota, scarce }
+    fn new(writer: Thread, reader: Thread, in_memory: bool, path: Arc<Path>, room: Arc<Room>) -> Self {
+        Self { writer, reader, in_memory, path, room }
     }
 
     /// Whether it keeps nothing (`--state none`).

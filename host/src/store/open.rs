@@ -4,7 +4,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -230,16 +229,14 @@ fn start(
     let of = |error| StoreError::of(&error, path);
     db.set_prepared_statement_cache_capacity(128);
     let in_memory = lock.is_none();
-    let number = |pragma: &str| db.query_row(&format!("PRAGMA {pragma}"), (), |row| row.get::<_, u32>(0));
-    let (page, pages) = (number("page_size").map_err(of)?, number("page_count").map_err(of)?);
-    let used = u64::from(page) * u64::from(pages);
-    let space = Space::new(path, in_memory, page.into(), used, (options.quota, options.ballast));
+    let page = db.query_row("PRAGMA page_size", (), |row| row.get(0)).map_err(of)?;
+    let space = Space::new(path, in_memory, page, options.quota, options.ballast);
     if let Err(error) = space.make_ballast() {
         notices.push(Notice::NoBallast { why: error.to_string() });
     }
     let interrupted = outbox::recover(&db, options.ambiguous).map_err(of)?;
 
-    let (shared, scarce) = (space.quota(), space.scarcity());
+    let room = space.room();
     let (writer, orders) = Thread::new();
     let work = Writer { db, orders, space, path: Arc::clone(path), lock, broken: None };
     spawn("store-writer", path, move || work.run())?;
@@ -252,7 +249,7 @@ fn start(
         spawn("store-reader", &Arc::clone(&path), move || reader::run(&db, &orders, &path))?;
         reader
     };
-    let store = Store::new(writer, reader, in_memory, Arc::clone(path), shared, scarce as Arc<AtomicBool>);
+    let store = Store::new(writer, reader, in_memory, Arc::clone(path), room);
     Ok(Opened { store, notices, interrupted })
 }
 

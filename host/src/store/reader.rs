@@ -32,11 +32,22 @@ impl Reader {
                 hint: "name the directory of the running dockbell with `--state`".to_owned(),
             });
         }
-        let db = connect(&path)?;
         let known = migrate::newest(schema::VERSIONS);
-        let of = |error| StoreError::of(&error, &path);
-        open::ours(&db, &path)?;
-        match migrate::version(&db).map_err(of)? {
+        let found = connect(&path).and_then(|db| {
+            open::ours(&db, &path)?;
+            let found = migrate::version(&db).map_err(|error| StoreError::of(&error, &path))?;
+            Ok((db, found))
+        });
+        // Reading takes part in the bookkeeping of the log, and needs the same rights for that.
+        let (db, found) = found.map_err(|error| match error {
+            StoreError::Io { path, error } => StoreError::Directory {
+                path: path.to_path_buf(),
+                problem: error.to_string(),
+                hint: "read it as the user that dockbell runs as".to_owned(),
+            },
+            other => other,
+        })?;
+        match found {
             found if found == known => Ok(Self { db, path }),
             found if found > known => Err(StoreError::Newer { path, found, known }),
             found => Err(StoreError::Directory {

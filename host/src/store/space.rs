@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::{Connection, ffi};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
@@ -38,51 +38,62 @@ pub(super) struct Space {
     ballast: Option<PathBuf>,
     ballast_bytes: u64,
     page: u64,
-    quota: u64,
+    /// What the operator wants.
+    quota: Option<u64>,
     /// The limit that SQLite has now, in pages.
     now: u64,
-    scarce: Arc<AtomicBool>,
+    room: Arc<Room>,
+}
+
+/// What others show of it.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// The most bytes that the database may have.
+    pub quota: AtomicU64,
+    /// Whether nothing new is taken because the volume is full.
+    pub scarce: AtomicBool,
 }
 
 impl Space {
-    /// For a database in `directory`, or in memory. `quota` and `ballast` in bytes, where the operator said so.
-    pub(super) fn new(
-        path: &Arc<Path>,
-        in_memory: bool,
-        page: u64,
-        used: u64,
-        wanted: (Option<u64>, Option<u64>),
-    ) -> Self {
-        let free = if in_memory { u64::MAX } else { free(path) };
-        let ballast = path.with_file_name(BALLAST);
-        let kept = std::fs::metadata(&ballast).map_or(0, |about| about.len());
-        let mine = free.saturating_add(used).saturating_add(kept);
-        let most = if in_memory { QUOTA_IN_MEMORY } else { QUOTA.min(mine / 2) };
-        Self {
+    /// For a database at `path`, or in memory. `quota` and `ballast` in bytes, where the operator said so.
+    pub(super) fn new(path: &Arc<Path>, in_memory: bool, page: u32, quota: Option<u64>, ballast: Option<u64>) -> Self {
+        let mut space = Self {
             path: Arc::clone(path),
-            ballast: (!in_memory).then_some(ballast),
-            // On a small volume a smaller one.
-            ballast_bytes: wanted.1.unwrap_or_else(|| (16 << 20).min(mine / 16)),
-            page: page.max(1),
-            quota: wanted.0.unwrap_or(most).max(LEAST_QUOTA),
+            ballast: (!in_memory).then(|| path.with_file_name(BALLAST)),
+            ballast_bytes: 0,
+            page: u64::from(page).max(1),
+            quota,
             now: 0,
-            scarce: Arc::default(),
-        }
+            room: Arc::default(),
+        };
+        // On a small volume a smaller one.
+        space.ballast_bytes = ballast.unwrap_or_else(|| (16 << 20).min(space.share() / 16));
+        space.measure();
+        space
     }
 
-    /// Whether nothing new is taken at the moment, for those who show it.
-    pub(super) fn scarcity(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.scarce)
+    /// What others show of it.
+    pub(super) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.room)
     }
 
-    /// The most bytes that the database may have.
-    pub(super) fn quota(&self) -> u64 {
-        self.quota
+    /// What is free, and what the store has already.
+    fn share(&self) -> u64 {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |about| about.len());
+        let kept = self.ballast.as_deref().map_or(0, size);
+        free(&self.path).saturating_add(size(&self.path)).saturating_add(kept)
+    }
+
+    /// Finds out how large the store may be, which nobody may have said and which changes with the volume then.
+    fn measure(&self) {
+        let default = || if self.ballast.is_some() { QUOTA.min(self.share() / 2) } else { QUOTA_IN_MEMORY };
+        let quota = self.quota.unwrap_or_else(default).max(LEAST_QUOTA);
+        self.room.quota.store(quota, Ordering::Release);
     }
 
     /// Lets SQLite use as many pages as work of this class may.
     pub(super) fn limit(&mut self, db: &Connection, class: Class) -> rusqlite::Result<()> {
-        let all = self.quota / self.page;
+        let all = self.room.quota.load(Ordering::Acquire) / self.page;
         let pages = match class {
             Class::Intake => all - RESERVE.min(all / 8),
             Class::Upkeep => all,
@@ -110,11 +121,12 @@ impl Space {
     }
 
     fn at_quota(&self) -> StoreError {
-        StoreError::Full(Full::Quota { bytes: self.quota })
+        self.measure();
+        StoreError::Full(Full::Quota { bytes: self.room.quota.load(Ordering::Acquire) })
     }
 
     fn run_short(&mut self) {
-        let first = !self.scarce.swap(true, Ordering::AcqRel);
+        let first = !self.room.scarce.swap(true, Ordering::AcqRel);
         if first && let Some(ballast) = &self.ballast {
             let deleted = std::fs::remove_file(ballast).is_ok();
             error!(path = %self.path.display(), ballast_deleted = deleted, "The volume of the store is full; nothing new is stored.");
@@ -123,20 +135,20 @@ impl Space {
 
     /// Whether new things are refused because the volume is full; looks whether that is over.
     pub(super) fn is_scarce(&mut self) -> bool {
-        if self.scarce.load(Ordering::Acquire) {
+        if self.room.scarce.load(Ordering::Acquire) {
             self.look();
         }
-        self.scarce.load(Ordering::Acquire)
+        self.room.scarce.load(Ordering::Acquire)
     }
 
     /// Takes new things again, and makes the ballast again, once there is room for both.
     pub(super) fn look(&mut self) {
         let enough = self.ballast_bytes.saturating_mul(2).max(2 * NOTHING);
-        if !self.scarce.load(Ordering::Acquire) || free(&self.path) < enough {
+        if !self.room.scarce.load(Ordering::Acquire) || free(&self.path) < enough {
             return;
         }
         if self.make_ballast().is_ok() {
-            self.scarce.store(false, Ordering::Release);
+            self.room.scarce.store(false, Ordering::Release);
             info!(path = %self.path.display(), "The volume of the store has room again.");
         }
     }

@@ -63,8 +63,8 @@ impl Store {
     pub async fn stats(&self) -> Result<Stats, StoreError> {
         let stats = self.ask(count).await?;
         let wal_bytes = if self.in_memory { 0 } else { wal_bytes(&self.path) };
-        let volume_full = self.scarce.load(Ordering::Acquire);
-        Ok(Stats { quota: Some(self.quota), wal_bytes, volume_full, ..stats })
+        let volume_full = self.room.scarce.load(Ordering::Acquire);
+        Ok(Stats { quota: Some(self.room.quota.load(Ordering::Acquire)), wal_bytes, volume_full, ..stats })
     }
 }
 

@@ -119,6 +119,11 @@ impl Writer {
         if let Some(broken) = self.take_back(error) {
             return commands.into_iter().for_each(|command| command.answer(Some(broken.clone())));
         }
+        let meaning = self.space.explain(error);
+        if matches!(meaning, StoreError::Busy { .. }) {
+            // Each of them would wait as long again.
+            return commands.into_iter().for_each(|command| command.answer(Some(meaning.clone())));
+        }
         for command in commands {
             let Some(mut command) = self.admit(command) else { continue };
             let mut tried = self.alone(&mut command);
