@@ -1,5 +1,5 @@
 //! What the tests of the store share. Each of them includes this file, and none needs all of it.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -71,9 +71,11 @@ fn select(db: &Connection, sql: &str, before: i64, most: u32) -> rusqlite::Resul
     db.prepare_cached(sql)?.query_map(params![before, most], |row| row.get(0))?.collect()
 }
 
-const EXPIRED: &str = "SELECT number FROM message WHERE state = 0 AND deadline_ms <= ?1 ORDER BY deadline_ms LIMIT ?2";
-const OLD_DEAD: &str = "SELECT number FROM message WHERE state = 4 AND ended_ms <= ?1 ORDER BY ended_ms LIMIT ?2";
-const OLD_SENT: &str = "SELECT number FROM message WHERE state = 2 AND ended_ms <= ?1 ORDER BY ended_ms LIMIT ?2";
+const EXPIRED: &str = "SELECT number FROM message INDEXED BY message_deadline WHERE state = 0 AND deadline_ms <= ?1 ORDER BY deadline_ms LIMIT ?2";
+const OLD_DEAD: &str =
+    "SELECT number FROM message INDEXED BY message_ended WHERE state = 4 AND ended_ms <= ?1 ORDER BY ended_ms LIMIT ?2";
+const OLD_SENT: &str =
+    "SELECT number FROM message INDEXED BY message_ended WHERE state = 2 AND ended_ms <= ?1 ORDER BY ended_ms LIMIT ?2";
 
 /// Makes dead letters of pending messages that are too old, at most `most`; gives them.
 pub(in crate::store) fn expire(db: &Connection, now: Timestamp, most: u32) -> rusqlite::Result<Vec<Summary>> {
