@@ -230,9 +230,11 @@ impl World {
             (false, true) => MessageState::Dead,
             (false, false) => MessageState::Sent,
         };
-        if let (MessageState::Pending, Then::RetryAt(at)) = (told.state, then) {
-            told.next = Some(at);
-        }
+        told.next = match (told.state, then) {
+            (MessageState::Pending, Then::RetryAt(at)) => Some(at),
+            (MessageState::Pending, _) => told.next,
+            _ => None,
+        };
         if matches!(told.state, MessageState::Sent | MessageState::Dead) {
             told.ended = Some(self.now);
         }
@@ -327,7 +329,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_outbox_does_what_its_model_does(steps in prop::collection::vec(step(), 1..60)) {

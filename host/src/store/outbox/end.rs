@@ -98,10 +98,15 @@ fn write(db: &Connection, end: &End) -> rusqlite::Result<Option<Ended>> {
             .execute(params![end.number, ms(end.at)])?;
     }
     let ended = ended(db, end)?;
-    let next = if let Then::RetryAt(at) = end.then { ms(at).max(1) } else { 0 };
+    let next = match (ended.state, end.then) {
+        (MessageState::Pending, Then::RetryAt(at)) => Some(ms(at).max(1)),
+        // It keeps its place.
+        (MessageState::Pending, _) => None,
+        _ => Some(0),
+    };
     let done = matches!(ended.state, MessageState::Sent | MessageState::Dead);
     db.prepare_cached(
-        "UPDATE message SET state = ?2, next_ms = CASE WHEN ?2 = 0 AND ?3 = 0 THEN next_ms ELSE ?3 END, ended_ms = ?4,
+        "UPDATE message SET state = ?2, next_ms = coalesce(?3, next_ms), ended_ms = ?4,
              ambiguous = ambiguous + ?5, plain = plain OR ?6, error = ?7 WHERE number = ?1",
     )?
     .execute(params![
