@@ -134,6 +134,7 @@ pub fn succeed(mut command: Command) {
     let done = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{command:?}: {}\n{out}\n{err}", done.status);
+    print!("{out}");
 }
 
 /// Runs the ignored test `name` where mounts are its own, so that nothing is left when it ends. Says so and does nothing

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use dockbell::store::{Due, Full, Keep, MessageState, Options, Outcome, Store, StoreError, Then};
+use dockbell::store::{Due, Full, Keep, MessageState, Notice, Options, Outcome, Store, StoreError, Then};
 use fixture::{
     all_lines, end, has_own_mounts, message, mount_tmpfs, noon, number, numbered, seal, try_open, with_own_mounts,
 };
@@ -121,7 +121,7 @@ fn on_a_full_volume_delivering_goes_on_and_the_store_recovers_by_itself() {
 async fn full_volume_inside() {
     assert!(has_own_mounts());
     let base = tempfile::tempdir().unwrap();
-    mount_tmpfs(base.path(), 48);
+    mount_tmpfs(base.path(), 80);
     let state = base.path().join("state");
     let options = Options { quota: Some(1 << 30), ballast: Some(4 << 20), ..Options::default() };
     let store = try_open(&state, &options).unwrap().store;
@@ -160,6 +160,53 @@ async fn full_volume_inside() {
     store.close().await.unwrap();
     let opened = try_open(&state, &options).unwrap();
     holds(&opened.store, batches).await;
+}
+
+#[test]
+fn on_a_volume_that_is_full_already_the_store_opens_by_its_reserve_and_recovers() {
+    with_own_mounts("full_before_the_start_inside");
+}
+
+#[tokio::test]
+#[ignore = "runs with mounts of its own, started by the test above"]
+async fn full_before_the_start_inside() {
+    assert!(has_own_mounts());
+    let base = tempfile::tempdir().unwrap();
+    mount_tmpfs(base.path(), 80);
+    let (state, hog) = (base.path().join("state"), base.path().join("hog"));
+    let options = Options { ballast: Some(4 << 20), ..Options::default() };
+    let store = try_open(&state, &options).unwrap().store;
+    seal(&store, vec![message("ops", "web", 1), message("ops", "db", 1)]).await;
+    fill_a_little(&store).await;
+    store.close().await.unwrap();
+    grow(&hog);
+    let opened = try_open(&state, &options).unwrap();
+    assert!(opened.notices.iter().any(|notice| matches!(notice, Notice::NoBallast { .. })), "{:?}", opened.notices);
+    let store = opened.store;
+    assert_eq!(all_lines(&store, 0).await.len(), 10);
+    let refused = store.appender("local").append(numbered(10..20, 10)).await.unwrap().await;
+    assert!(refused.unwrap_err().is_full());
+    let Due::Now(number) = store.next_due("ops", noon()).await.unwrap() else { panic!("two wait") };
+    let out = store.begin(number, noon()).await.unwrap().unwrap();
+    store.end(end(&out, &Outcome::Sent, Then::Retry)).await.unwrap().unwrap();
+    store.close().await.unwrap();
+
+    // Now that the ballast is gone, too, there is not even room to open it.
+    grow(&hog);
+    let error = try_open(&state, &options).unwrap_err();
+    assert!(error.is_full() && error.to_string().contains("\nhint: make room there"), "{error}");
+    let new = base.path().join("new");
+    let error = try_open(&new, &options).unwrap_err().to_string();
+    assert!(error.contains("\nhint: make room"), "{error}");
+    fs::remove_file(&hog).unwrap();
+    let store = try_open(&state, &options).unwrap().store;
+    fill_a_little(&store).await;
+    assert_eq!(all_lines(&store, 0).await.len(), 20);
+    assert!(state.join("ballast").exists());
+}
+
+async fn fill_a_little(store: &Store) {
+    store.appender("local").append(numbered(0..10, 10)).await.unwrap().await.unwrap();
 }
 
 /// Writes to a file until nothing fits on the volume.

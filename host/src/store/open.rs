@@ -12,9 +12,9 @@ use super::directory::{self, unusable};
 use super::job::Thread;
 use super::lock::Lock;
 use super::outbox::Interrupted;
-use super::space::Space;
+use super::space::{self, Space};
 use super::writer::Writer;
-use super::{Ambiguous, Place, Store, StoreError, damage, migrate, outbox, reader, schema, settings};
+use super::{Ambiguous, Full, Place, Store, StoreError, damage, migrate, outbox, reader, schema, settings};
 
 /// Name of the database in the state directory.
 pub(super) const NAME: &str = "state.db";
@@ -25,8 +25,8 @@ pub struct Options {
     /// Most bytes that the database may have. Default: 2 GiB, or half of what is free if that is less; in memory 256 MiB.
     /// At least 1 MiB. The write-ahead log comes on top: 16 MiB, more only while somebody reads for long.
     pub quota: Option<u64>,
-    /// Bytes of the file that is deleted when the volume is full. Default: 16 MiB, or a sixteenth of what is free if that is
-    /// less; 0 for none.
+    /// Bytes of the file that is deleted when the volume is full, at most a sixteenth of the volume. Default: 16 MiB; 0 for
+    /// none.
     pub ballast: Option<u64>,
     /// Uses a network file system all the same. Default: no.
     pub force: bool,
@@ -85,7 +85,7 @@ pub enum Notice {
         /// Its permissions.
         mode: u32,
     },
-    /// There is no room for the file that is to be deleted when the volume is full.
+    /// There is no room for the file that is to be deleted when the volume is full. Nothing new is taken until there is.
     NoBallast {
         /// Why.
         why: String,
@@ -126,7 +126,7 @@ impl fmt::Display for Notice {
             ),
             Self::NoBallast { why } => write!(
                 f,
-                "no reserve could be made for the day when the volume is full: {why}\nhint: make room on the volume"
+                "the volume of the store is full, nothing new is stored: {why}\nhint: make room on the volume"
             ),
         }
     }
@@ -142,7 +142,7 @@ impl Store {
     pub fn open(place: &Place, options: &Options) -> Result<Opened, StoreError> {
         match place {
             Place::Memory => in_memory(options),
-            Place::Directory(path) => in_directory(path, options),
+            Place::Directory(path) => in_directory_even_if_full(path, options),
         }
     }
 }
@@ -178,6 +178,19 @@ fn in_directory(directory: &Path, options: &Options) -> Result<Opened, StoreErro
     settings::apply(&db, false, &path)?;
     migrate::migrate(&mut db, schema::VERSIONS, &path)?;
     start(db, &path, Some(lock), options, notices)
+}
+
+/// What opening fails with on a full volume has many names. The ballast makes room for a second try.
+fn in_directory_even_if_full(directory: &Path, options: &Options) -> Result<Opened, StoreError> {
+    let path: Arc<Path> = Arc::from(directory.join(NAME));
+    let lacks_room =
+        |error: &StoreError| matches!(error, StoreError::Io { .. } | StoreError::Full(_)) && space::is_full(&path);
+    match in_directory(directory, options) {
+        Err(error) if lacks_room(&error) => in_directory(directory, options).map_err(|error| {
+            if lacks_room(&error) { StoreError::Full(Full::Volume { path: Arc::clone(&path) }) } else { error }
+        }),
+        opened => opened,
+    }
 }
 
 /// A connection that writes.
@@ -216,6 +229,8 @@ fn create(directory: &Path, path: &Arc<Path>) -> Result<(), StoreError> {
     migrate::migrate(&mut db, schema::VERSIONS, &new)?;
     db.close().map_err(|(_, error)| of(error))?;
     let moved = file.sync_all().and_then(|()| std::fs::rename(&new, path)).and_then(|()| damage::sync(directory));
+    // The directory may be new itself. Its parent may be nobody's to open, and then it is old.
+    let _ = directory.parent().map(damage::sync);
     moved.map_err(|error| unusable(path, &error))
 }
 
@@ -231,7 +246,7 @@ fn start(
     let in_memory = lock.is_none();
     let page = db.query_row("PRAGMA page_size", (), |row| row.get(0)).map_err(of)?;
     let space = Space::new(path, in_memory, page, options.quota, options.ballast);
-    if let Err(error) = space.make_ballast() {
+    if let Err(error) = space.prepare() {
         notices.push(Notice::NoBallast { why: error.to_string() });
     }
     let interrupted = outbox::recover(&db, options.ambiguous).map_err(of)?;

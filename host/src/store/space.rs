@@ -67,7 +67,8 @@ impl Space {
             room: Arc::default(),
         };
         // On a small volume a smaller one.
-        space.ballast_bytes = ballast.unwrap_or_else(|| (16 << 20).min(space.share() / 16));
+        let volume = statvfs(directory(path)).map_or(0, |about| about.f_blocks.saturating_mul(about.f_frsize));
+        space.ballast_bytes = ballast.unwrap_or(16 << 20).min(volume / 16);
         space.measure();
         space
     }
@@ -110,14 +111,11 @@ impl Space {
     pub(super) fn explain(&mut self, error: &rusqlite::Error) -> StoreError {
         let meaning = StoreError::of(error, &self.path);
         let full = meaning.is_full();
-        if self.ballast.is_none() || !(full || could_be_full(error)) {
-            return if full { self.at_quota() } else { meaning };
+        if self.ballast.is_some() && (full || could_be_full(error)) && free(&self.path) < NOTHING {
+            self.run_short();
+            return StoreError::Full(Full::Volume { path: Arc::clone(&self.path) });
         }
-        if free(&self.path) >= NOTHING {
-            return if full { self.at_quota() } else { meaning };
-        }
-        self.run_short();
-        StoreError::Full(Full::Volume { path: Arc::clone(&self.path) })
+        if full { self.at_quota() } else { meaning }
     }
 
     fn at_quota(&self) -> StoreError {
@@ -143,18 +141,27 @@ impl Space {
 
     /// Takes new things again, and makes the ballast again, once there is room for both.
     pub(super) fn look(&mut self) {
-        let enough = self.ballast_bytes.saturating_mul(2).max(2 * NOTHING);
-        if !self.room.scarce.load(Ordering::Acquire) || free(&self.path) < enough {
-            return;
-        }
-        if self.make_ballast().is_ok() {
+        if self.room.scarce.load(Ordering::Acquire) && free(&self.path) >= self.enough() {
+            let error = self.make_ballast().err().map(|error| error.to_string());
             self.room.scarce.store(false, Ordering::Release);
-            info!(path = %self.path.display(), "The volume of the store has room again.");
+            info!(path = %self.path.display(), without_ballast = error, "The volume of the store has room again.");
         }
     }
 
+    /// Room for the ballast, and as much again.
+    fn enough(&self) -> u64 {
+        self.ballast_bytes.saturating_mul(2).max(2 * NOTHING)
+    }
+
+    /// Makes the reserve at the start; on a volume that is full already, nothing new is taken until that could be done.
+    pub(super) fn prepare(&self) -> std::io::Result<()> {
+        let made = self.make_ballast();
+        self.room.scarce.store(made.is_err() && free(&self.path) < self.enough(), Ordering::Release);
+        made
+    }
+
     /// Makes the file that is there to be deleted, if it is not there.
-    pub(super) fn make_ballast(&self) -> std::io::Result<()> {
+    fn make_ballast(&self) -> std::io::Result<()> {
         let Some(path) = &self.ballast else { return Ok(()) };
         if std::fs::metadata(path).is_ok_and(|about| about.len() == self.ballast_bytes) || self.ballast_bytes == 0 {
             return Ok(());
@@ -189,10 +196,19 @@ fn fill(file: &File, bytes: u64) -> std::io::Result<()> {
     file.set_len(bytes)
 }
 
+/// Whether the volume of a database is full, so that not even the log's index fits on it; makes room if the ballast is there.
+pub(super) fn is_full(path: &Path) -> bool {
+    let full = free(path) < NOTHING;
+    if full {
+        // Without one, there is nothing more to be done.
+        let _ = std::fs::remove_file(path.with_file_name(BALLAST));
+    }
+    full
+}
+
 /// Bytes that this user may still write on the volume of a file; none where nobody knows.
 fn free(path: &Path) -> u64 {
-    let directory = path.parent().unwrap_or(path);
-    statvfs(directory).map_or(0, |about| about.f_bavail.saturating_mul(about.f_frsize))
+    statvfs(directory(path)).map_or(0, |about| about.f_bavail.saturating_mul(about.f_frsize))
 }
 
 /// Errors that a full volume causes beside the one that is meant for it.
@@ -202,4 +218,8 @@ fn could_be_full(error: &rusqlite::Error) -> bool {
         extended,
         ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMOPEN | ffi::SQLITE_IOERR_SHMMAP
     )
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
 }

@@ -11,6 +11,8 @@ use super::{Store, StoreError};
 
 /// Most rows of a kind that go in one commit.
 const BITE: u32 = 512;
+/// The same for positions, which are small.
+const BITE_OF_POSITIONS: u32 = 4096;
 /// Free pages within the file that are kept for what comes next: 16 MiB at 4,096 bytes each.
 const FREE: u32 = 4096;
 
@@ -48,18 +50,20 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn upkeep(&self, now: Timestamp, keep: Keep) -> Result<Upkept, StoreError> {
-        self.change(move |db| bite(db, now, keep)).await
+        // Finding them reads many rows, which must not keep the writer.
+        let cuts = self.ask(trim::old_positions).await?;
+        self.change(move |db| bite(db, now, keep, &cuts)).await
     }
 }
 
-fn bite(db: &Connection, now: Timestamp, keep: Keep) -> rusqlite::Result<Upkept> {
+fn bite(db: &Connection, now: Timestamp, keep: Keep, cuts: &[(i64, i64)]) -> rusqlite::Result<Upkept> {
     let before = |age| now.checked_sub(age).unwrap_or(Timestamp::MIN);
-    let rows = trim::journal(db, BITE)?.max(trim::positions(db, BITE)?);
+    let trimmed = [trim::journal(db, BITE)?, trim::positions(db, cuts, BITE_OF_POSITIONS)?];
     let expired = outbox::expire(db, now, BITE)?;
     let (purged, ended) = outbox::purge(db, before(keep.sent), before(keep.dead), BITE)?;
     let full = BITE as usize;
-    let more = rows >= full || expired.len() >= full || ended >= full;
-    Ok(Upkept { more: shrink(db)? || more, expired, purged })
+    let more = [shrink(db)?, expired.len() >= full, ended >= full];
+    Ok(Upkept { more: trimmed.into_iter().chain(more).any(|more| more), expired, purged })
 }
 
 /// Gives pages back that are free beyond those that are kept; whether there are more of them.
