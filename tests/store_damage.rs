@@ -7,8 +7,9 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use dockbell::store::{MessageState, Notice, Opened, Options, StoreError};
-use fixture::{all_lines, message, noon, numbered, open, seal, try_open};
+use dockbell::store::{Due, Filter, MessageState, Notice, Opened, Options, StoreError};
+use fixture::{all_lines, message, noon, number, numbered, open, seal, try_open};
+use rusqlite::Connection;
 
 /// A state directory with 500 lines and 50 messages, closed well or as by `kill -9`.
 async fn used(crashed: bool) -> tempfile::TempDir {
@@ -137,8 +138,15 @@ async fn a_flipped_byte_is_found_or_does_no_harm() {
             Ok(opened) => {
                 moved += usize::from(aside(&opened).is_some());
                 // Damage that no check finds is found by its use, and that is an error, not a panic.
-                let used = opened.store.journal(0, 1 << 30).await;
-                assert!(used.is_ok() || matches!(used, Err(StoreError::Corrupt { .. })), "byte {place}: {used:?}");
+                match opened.store.journal(0, 1 << 30).await {
+                    Err(StoreError::Corrupt { .. }) => {}
+                    Ok(batches) => {
+                        let told = batches.iter().filter(|batch| !batch.damaged).flat_map(|batch| batch.lines(0));
+                        // The right words at the right place, or none.
+                        assert!(told.into_iter().all(|(seq, line)| number(line) + 1 == u32::try_from(seq).unwrap()));
+                    }
+                    Err(other) => panic!("byte {place}: {other}"),
+                }
             }
             // Of another program, or of another version, as far as one can see.
             Err(StoreError::Foreign { .. } | StoreError::Newer { .. } | StoreError::Setting { .. }) => {}
@@ -151,6 +159,49 @@ async fn a_flipped_byte_is_found_or_does_no_harm() {
         );
     }
     assert!(moved > 3, "{moved} were moved aside");
+}
+
+#[tokio::test]
+async fn what_the_disk_changed_is_told_and_not_taken_for_what_was_stored() {
+    let directory = used(false).await;
+    let db = Connection::open(directory.path().join("state.db")).unwrap();
+    db.execute("UPDATE journal SET lines = CAST(replace(lines, '2', '3') AS BLOB) WHERE first = 21", ()).unwrap();
+    db.execute("UPDATE body SET wire = x'00' WHERE message = 1", ()).unwrap();
+    drop(db);
+    let store = open(directory.path()).store;
+    let batches = store.journal(0, 1 << 30).await.unwrap();
+    let damaged: Vec<_> = batches.iter().filter(|batch| batch.damaged).map(|one| (one.first, one.count)).collect();
+    assert_eq!(damaged, [(21, 10)]);
+    assert_eq!(all_lines(&store, 0).await.len(), 490);
+
+    assert_eq!(store.next_due("ops", noon()).await.unwrap(), Due::Now(1));
+    assert_eq!(store.begin(1, noon()).await.unwrap(), None);
+    assert_eq!(store.next_due("ops", noon()).await.unwrap(), Due::Now(2), "the others go on");
+    let held = Filter { states: vec![MessageState::Held], ..Filter::default() };
+    let held = store.messages(held).await.unwrap();
+    assert!(held[0].error.as_deref().is_some_and(|error| error.contains("the disk has changed")), "{held:?}");
+}
+
+#[tokio::test]
+async fn damage_that_only_its_use_finds_is_known_to_the_next_start() {
+    let directory = used(false).await;
+    let path = directory.path().join("state.db");
+    let db = Connection::open(&path).unwrap();
+    let root =
+        db.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'journal'", (), |row| row.get::<_, u32>(0));
+    let root = root.unwrap();
+    drop(db);
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xff; 64], (u64::from(root) - 1) * 4096).unwrap();
+    // It was closed well, so nobody looks until it is used.
+    let opened = open(directory.path());
+    assert_eq!(aside(&opened), None);
+    let found = opened.store.journal(0, 1 << 20).await.unwrap_err();
+    assert!(matches!(found, StoreError::Corrupt { .. }) && found.is_fatal(), "{found}");
+    let _ = opened.store.close().await;
+    let opened = open(directory.path());
+    assert!(aside(&opened).is_some(), "{:?}", opened.notices);
+    works_anew(&opened).await;
 }
 
 #[tokio::test]

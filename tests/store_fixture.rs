@@ -44,7 +44,7 @@ pub fn both() -> [(Option<tempfile::TempDir>, Store); 2] {
 
 /// Lines of an engine whose events are numbered: the number is the event's time, its key, and what its line says.
 pub fn numbered(numbers: std::ops::Range<u32>, filler: usize) -> Arc<Append> {
-    let lines: Vec<String> = numbers.clone().map(|number| format!("{number} {}", "x".repeat(filler))).collect();
+    let lines: Vec<String> = numbers.clone().map(|number| format!("{number} {}", noise(number, filler))).collect();
     Arc::new(Append {
         origin: Origin::Stream,
         received: noon(),
@@ -56,6 +56,19 @@ pub fn numbered(numbers: std::ops::Range<u32>, filler: usize) -> Arc<Append> {
             keys: numbers.map(u128::from).collect(),
         }),
     })
+}
+
+/// Letters that cannot be packed.
+fn noise(seed: u32, length: usize) -> String {
+    let mut state = u64::from(seed) + 0x9e37_79b9_7f4a_7c15;
+    let letter = |_| {
+        // xorshift64, by G. Marsaglia.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'!' + (state % 94) as u8)
+    };
+    (0..length).map(letter).collect()
 }
 
 /// The number that a line of [`numbered`] says.

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::directory::unusable;
+use super::lock::Last;
 use super::{StoreError, open};
 
 /// What every SQLite database begins with.
@@ -19,9 +20,9 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 /// How many bytes the header of a database has.
 const HEADER: usize = 100;
 
-/// Looks whether the database at `path` is whole; says what is wrong with it. All of it is read only if the last instance
-/// `crashed`. No database at all is no damage.
-pub(super) fn find(path: &Arc<Path>, crashed: bool) -> Result<Option<String>, StoreError> {
+/// Looks whether the database at `path` is whole; says what is wrong with it. All of it is read only if the `last` instance
+/// crashed. No database at all is no damage.
+pub(super) fn find(path: &Arc<Path>, last: &Last) -> Result<Option<String>, StoreError> {
     let mut header = Vec::with_capacity(HEADER);
     match File::open(path) {
         Ok(file) => {
@@ -41,8 +42,10 @@ pub(super) fn find(path: &Arc<Path>, crashed: bool) -> Result<Option<String>, St
     if header.len() < HEADER || !header.starts_with(MAGIC) {
         return Ok(Some("the file is no database".to_owned()));
     }
-    match check(path, crashed) {
-        Ok(whole) => Ok(whole),
+    match check(path, *last != Last::Well) {
+        // Its use has found what no check finds.
+        Ok(None) => Ok(if let Last::Damaged(why) = last { Some(why.clone()) } else { None }),
+        Ok(damage) => Ok(damage),
         Err(StoreError::Corrupt { error, .. }) => Ok(Some(error.to_string())),
         Err(other) => Err(other),
     }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::directory::{self, unusable};
 use super::job::Thread;
-use super::lock::Lock;
+use super::lock::{Last, Lock};
 use super::outbox::Interrupted;
 use super::space::{self, Space};
 use super::writer::Writer;
@@ -160,16 +160,14 @@ fn in_directory(directory: &Path, options: &Options) -> Result<Opened, StoreErro
     let lock = Lock::take(directory)?;
     let path: Arc<Path> = Arc::from(directory.join(NAME));
     let mut notices = Vec::new();
-    let found = match damage::find(&path, lock.crashed.is_some())? {
-        Some(why) => {
-            notices.push(Notice::Damaged { aside: damage::move_aside(&path)?, why });
-            false
-        }
-        None => path.exists(),
-    };
-    if found {
-        notices.extend(lock.crashed.clone().map(|holder| Notice::Crashed { holder }));
-    } else {
+    let damaged = damage::find(&path, &lock.last)?;
+    if let Some(why) = damaged {
+        notices.push(Notice::Damaged { aside: damage::move_aside(&path)?, why });
+    } else if let (Last::Crashed(holder), true) = (&lock.last, path.exists()) {
+        notices.push(Notice::Crashed { holder: holder.clone() });
+    }
+    lock.name_holder()?;
+    if !path.exists() {
         create(directory, &path)?;
     }
     notices.extend(doubts);
@@ -177,7 +175,7 @@ fn in_directory(directory: &Path, options: &Options) -> Result<Opened, StoreErro
     ours(&db, &path)?;
     settings::apply(&db, false, &path)?;
     migrate::migrate(&mut db, schema::VERSIONS, &path)?;
-    start(db, &path, Some(lock), options, notices)
+    start(db, &path, Some(Arc::new(lock)), options, notices)
 }
 
 /// What opening fails with on a full volume has many names. The ballast makes room for a second try.
@@ -237,7 +235,7 @@ fn create(directory: &Path, path: &Arc<Path>) -> Result<(), StoreError> {
 fn start(
     db: Connection,
     path: &Arc<Path>,
-    lock: Option<Lock>,
+    lock: Option<Arc<Lock>>,
     options: &Options,
     mut notices: Vec<Notice>,
 ) -> Result<Opened, StoreError> {
@@ -253,16 +251,16 @@ fn start(
 
     let room = space.room();
     let (writer, orders) = Thread::new();
-    let work = Writer { db, orders, space, path: Arc::clone(path), lock, broken: None };
+    let work = Writer { db, orders, space, path: Arc::clone(path), lock: lock.clone(), broken: None };
     spawn("store-writer", path, move || work.run())?;
-    let reader = if in_memory {
-        writer.clone()
-    } else {
+    let reader = if let Some(lock) = lock {
         let db = reader::connect(path)?;
         let (reader, orders) = Thread::new();
         let path = Arc::clone(path);
-        spawn("store-reader", &Arc::clone(&path), move || reader::run(&db, &orders, &path))?;
+        spawn("store-reader", &Arc::clone(&path), move || reader::run(db, &orders, &path, lock))?;
         reader
+    } else {
+        writer.clone()
     };
     let store = Store::new(writer, reader, in_memory, Arc::clone(path), room);
     Ok(Opened { store, notices, interrupted })

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::job::Order;
+use super::lock::Lock;
 use super::{StoreError, migrate, open, schema};
 
 /// The store seen from another process, such as `dockbell outbox list` beside a running dockbell. It changes nothing and
@@ -84,14 +85,18 @@ pub(super) fn connect(path: &Arc<Path>) -> Result<Connection, StoreError> {
 }
 
 /// Answers questions until it is told to end or nobody is left to ask.
-pub(super) fn run(db: &Connection, orders: &Receiver<Order>, path: &Arc<Path>) {
+pub(super) fn run(db: Connection, orders: &Receiver<Order>, path: &Arc<Path>, lock: Arc<Lock>) {
     for order in orders {
         match order {
             Order::Do(mut command) => {
-                let asked = snapshot(db, |db| command.job.run(db));
-                command.answer(asked.err().map(|error| StoreError::of(&error, path)));
+                let asked = snapshot(&db, |db| command.job.run(db));
+                let failed = asked.err().map(|error| StoreError::of(&error, path));
+                lock.note(failed.as_ref());
+                command.answer(failed);
             }
             Order::Close(reply) => {
+                // Before the answer: whoever waits for it may open the store again.
+                drop((db, lock));
                 let _ = reply.send(Ok(()));
                 return;
             }

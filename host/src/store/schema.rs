@@ -9,12 +9,14 @@ pub(super) const VERSIONS: &[&str] = &[V1];
 
 /// Version 1.
 ///
-/// `journal` has one row per batch of lines, `first` is the sequence number of its first line. `position` has for each such
+/// `journal` has one row per batch of lines, `first` is the sequence number of its first line; `lines` has fewer than
+/// `bytes` bytes where it is packed. `position` has for each such
 /// batch where the engine's stream was then, and the keys of its events; the last row of an engine is its cursor. Both grow
 /// at their end only, so that a commit of one event writes two pages.
 ///
 /// A message is spread over `message` (small, changed by each attempt) and `body` (large, never changed): SQLite writes a
-/// whole row whatever column of it changes.
+/// whole row whatever column of it changes. `sum` is a checksum of what is next to it: SQLite finds damage to its own
+/// structure, not to what it holds.
 const V1: &str = "
 CREATE TABLE engine (
     number      INTEGER PRIMARY KEY,
@@ -28,6 +30,8 @@ CREATE TABLE journal (
     engine      INTEGER NOT NULL REFERENCES engine,
     origin      INTEGER NOT NULL,
     received_ms INTEGER NOT NULL,
+    bytes       INTEGER NOT NULL,
+    sum         INTEGER NOT NULL,
     lines       BLOB NOT NULL
 ) STRICT;
 
@@ -91,6 +95,7 @@ CREATE INDEX message_untried ON message (route, digest, sink) WHERE state = 0 AN
 
 CREATE TABLE body (
     message     INTEGER PRIMARY KEY REFERENCES message ON DELETE CASCADE,
+    sum         INTEGER NOT NULL,
     wire        BLOB NOT NULL,
     plainer     BLOB,
     batch       BLOB

@@ -32,7 +32,7 @@ pub(super) struct Writer {
     pub space: Space,
     pub path: Arc<Path>,
     /// None in memory.
-    pub lock: Option<Lock>,
+    pub lock: Option<Arc<Lock>>,
     /// What ended the work for good.
     pub broken: Option<StoreError>,
 }
@@ -159,6 +159,7 @@ impl Writer {
         let meaning = self.space.explain(error);
         if meaning.is_fatal() && self.broken.is_none() {
             error!(error = %meaning, "The store does nothing more.");
+            self.lock.iter().for_each(|lock| lock.note(Some(&meaning)));
             self.broken = Some(meaning);
         }
         self.broken.clone()
@@ -170,6 +171,6 @@ impl Writer {
             return Err(broken);
         }
         self.db.close().map_err(|(_, error)| StoreError::of(&error, &self.path))?;
-        self.lock.map_or(Ok(()), |mut lock| lock.wipe())
+        self.lock.map_or(Ok(()), |lock| lock.wipe())
     }
 }

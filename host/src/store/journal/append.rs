@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Append, Moved};
-use crate::store::column::{ms, uint};
+use super::{Append, Moved, pack};
+use crate::store::column::{int, ms, uint};
 use crate::store::job::{Class, Lane};
 use crate::store::{Store, StoreError, Ticket};
 
@@ -70,11 +70,23 @@ fn write(db: &Connection, engine: &str, append: &Append) -> rusqlite::Result<App
     let engine = number(db, engine)?;
     let first = next(db)?;
     let count = i64::from(append.lines.count.max(1));
-    let mut insert = db.prepare_cached(
-        "INSERT INTO journal (first, count, engine, origin, received_ms, lines) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
-    let origin = append.origin.number();
-    insert.execute(params![first, count, engine, origin, ms(append.received), append.lines.bytes])?;
+    let lines = &append.lines.bytes;
+    let stored = pack::pack(lines);
+    let (bytes, sum) = (int(lines.len() as u64), pack::checksum(&stored));
+    db.prepare_cached(
+        "INSERT INTO journal (first, count, engine, origin, received_ms, bytes, sum, lines)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        first,
+        count,
+        engine,
+        append.origin.number(),
+        ms(append.received),
+        bytes,
+        sum,
+        stored.as_ref()
+    ])?;
     if let Some(moved) = &append.moved {
         moved.write(db, engine, first)?;
     }

@@ -5,6 +5,7 @@
 
 mod append;
 mod cursor;
+mod pack;
 mod read;
 pub(super) mod trim;
 
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 pub use append::{Appended, Appender};
 pub(super) use append::{next, number};
 pub use cursor::EngineCursor;
+pub(super) use pack::checksum;
 pub use read::Batch;
 
 /// How many keys of events are kept per engine, at least. Docker repeats at most 256 events after a reconnect

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use ulid::Ulid;
 
+use super::messages::checksum;
 use super::phase_of;
 use crate::message::Phase;
 use crate::store::column::{count, ms, time};
@@ -52,7 +53,8 @@ pub struct Outgoing {
 }
 
 impl Store {
-    /// Takes a pending message for sending. None when it is not pending any more. An error means: do not send.
+    /// Takes a pending message for sending. None when it is not pending any more, or when the disk has changed its bytes: then
+    /// it is held. An error means: do not send.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -73,18 +75,35 @@ fn begin(db: &Connection, number: i64, now: Timestamp) -> rusqlite::Result<Optio
     }
     let mut message = db.prepare_cached(
         "SELECT id, sink, route, digest, phase, subject, total, sealed_ms, deadline_ms, tries, first_try_ms, ambiguous, late,
-                CASE WHEN plain THEN coalesce(plainer, wire) ELSE wire END, CASE WHEN plain THEN NULL ELSE plainer END
+                wire, plainer, plain, sum
          FROM message JOIN body ON body.message = number WHERE number = ?1",
     )?;
-    let Some(outgoing) = message.query_row([number], |row| outgoing(number, row)).optional()? else { return Ok(None) };
+    let Some(outgoing) = message.query_row([number], |row| outgoing(number, row)).optional()?.flatten() else {
+        return damaged(db, number).map(|()| None);
+    };
     let mut pending =
         db.prepare_cached("SELECT address FROM recipient WHERE message = ?1 AND state = 0 ORDER BY place")?;
     let pending = pending.query_map([number], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(Some(Outgoing { pending, ..outgoing }))
 }
 
-fn outgoing(number: i64, row: &Row<'_>) -> rusqlite::Result<Outgoing> {
-    Ok(Outgoing {
+/// What is not what was sealed is not sent.
+fn damaged(db: &Connection, number: i64) -> rusqlite::Result<()> {
+    let error = "the disk has changed the bytes of this message; it is not sent";
+    db.execute("UPDATE message SET state = 3, error = ?2 WHERE number = ?1", params![number, error]).map(drop)
+}
+
+/// None when its bytes are not those that were sealed.
+fn outgoing(number: i64, row: &Row<'_>) -> rusqlite::Result<Option<Outgoing>> {
+    let (wire, plainer): (Vec<u8>, Option<Vec<u8>>) = (row.get(13)?, row.get(14)?);
+    if checksum(&wire, plainer.as_deref()) != row.get::<_, i64>(16)? {
+        return Ok(None);
+    }
+    let (wire, plainer) = match (plainer, row.get(15)?) {
+        (Some(plainer), true) => (plainer, None),
+        (plainer, _) => (wire, plainer),
+    };
+    Ok(Some(Outgoing {
         number,
         id: Ulid::from_bytes(row.get(0)?),
         sink: row.get(1)?,
@@ -99,8 +118,8 @@ fn outgoing(number: i64, row: &Row<'_>) -> rusqlite::Result<Outgoing> {
         first_try: time(row.get(10)?),
         ambiguous: row.get::<_, i64>(11)? > 0,
         late: row.get(12)?,
-        wire: row.get::<_, Vec<u8>>(13)?.into(),
-        plainer: row.get::<_, Option<Vec<u8>>>(14)?.map(Bytes::from),
+        wire: wire.into(),
+        plainer: plainer.map(Bytes::from),
         pending: Vec::new(),
-    })
+    }))
 }

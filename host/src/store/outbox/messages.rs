@@ -11,7 +11,7 @@ use ulid::Ulid;
 use super::phase_number;
 use crate::message::Phase;
 use crate::store::column::{count, int, ms};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, journal};
 
 /// How long a message is tried, unless somebody says otherwise: 5 days, as Postfix's `maximal_queue_lifetime`.
 const LIFETIME: Duration = Duration::from_hours(5 * 24);
@@ -115,17 +115,25 @@ pub(in crate::store) fn insert(db: &Connection, new: &NewMessage) -> rusqlite::R
         ms(deadline),
     ])?;
     let number = db.last_insert_rowid();
-    db.prepare_cached("INSERT INTO body (message, wire, plainer, batch) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-        number,
-        new.wire.as_ref(),
-        new.plainer.as_deref(),
-        new.batch.as_deref()
-    ])?;
+    db.prepare_cached("INSERT INTO body (message, sum, wire, plainer, batch) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
+        params![
+            number,
+            checksum(&new.wire, new.plainer.as_deref()),
+            new.wire.as_ref(),
+            new.plainer.as_deref(),
+            new.batch.as_deref()
+        ],
+    )?;
     let mut recipient = db.prepare_cached("INSERT INTO recipient (message, place, address) VALUES (?1, ?2, ?3)")?;
     for (address, place) in new.recipients.iter().zip(0_i64..) {
         recipient.execute(params![number, place, address])?;
     }
     Ok(number)
+}
+
+/// The checksum of a message's bytes.
+pub(super) fn checksum(wire: &[u8], plainer: Option<&[u8]>) -> i64 {
+    journal::checksum(wire) ^ plainer.map_or(0, journal::checksum).rotate_left(1)
 }
 
 /// Removes messages that were never tried; false, and nothing is changed, when one of them was or is gone.
