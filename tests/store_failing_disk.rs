@@ -1,4 +1,5 @@
 //! A disk that fails to flush ends the work of the store for good; the next start finds what was acknowledged before.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;

@@ -1,4 +1,5 @@
 //! The journal: what was read is there again after a restart, in its order, and so is the cursor of its engine.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;

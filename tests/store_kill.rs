@@ -2,6 +2,7 @@
 //!
 //! A worker process appends, seals, sends and settles, and says aloud what was acknowledged. It is killed, or the power of its
 //! disk is cut, and what is found then is compared with what it said.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;
@@ -34,7 +35,8 @@ async fn work_until_killed() {
     let store = open(Path::new(&directory)).store;
     store.open_route("default").await.unwrap();
     say("ready");
-    tokio::join!(read(&store, Duration::from_millis(pace)), tell(&store), async {
+    let pace = Duration::from_millis(pace);
+    tokio::join!(read(&store, pace), tell(&store, pace), async {
         loop {
             store.upkeep(noon(), Keep::default()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -62,8 +64,9 @@ async fn read(store: &Store, pace: Duration) {
 }
 
 /// Seals, settles and sends. Every third message is left alone.
-async fn tell(store: &Store) {
+async fn tell(store: &Store, pace: Duration) {
     for round in 0_u32.. {
+        tokio::time::sleep(pace).await;
         let new = NewMessage { wire: Bytes::new(), ..message("ops", "web", round) };
         let id = new.id;
         let new = NewMessage { wire: wire(id), ..new };

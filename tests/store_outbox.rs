@@ -1,4 +1,5 @@
 //! The outbox: a message is there until each recipient has it or never will.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;

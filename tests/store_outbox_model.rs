@@ -1,5 +1,6 @@
 //! The outbox against a model of it: whatever happens in whatever order, both agree on where each message is, who has not got
 //! it, and what is tried next.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;

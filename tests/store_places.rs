@@ -1,4 +1,5 @@
 //! Where the store can live, and where it says that it cannot.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;

@@ -1,4 +1,5 @@
 //! Who reads beside the running program stops nobody, whether for short or for long.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;

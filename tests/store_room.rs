@@ -1,4 +1,5 @@
 //! Room: at the quota and on a full volume nothing breaks, delivering goes on, and the store recovers by itself.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;
@@ -69,6 +70,28 @@ async fn at_the_quota_new_lines_are_refused_and_delivering_goes_on() {
             .iter()
             .all(|notice| { !notice.to_string().contains("damaged") })
     );
+}
+
+#[tokio::test]
+async fn what_a_burst_took_is_given_back_to_the_volume() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = try_open(directory.path(), &Options::default()).unwrap().store;
+    store.open_route("default").await.unwrap();
+    let engine = store.appender("local");
+    for batch in 0..60_u32 {
+        engine.append(numbered(batch * 100..batch * 100 + 100, 10_000)).await.unwrap().await.unwrap();
+    }
+    assert!(store.stats().await.unwrap().store_bytes > 50 << 20);
+    store.settle("default", 6_000).await.unwrap();
+    let mut bites = 1;
+    while store.upkeep(noon(), Keep::default()).await.unwrap().more {
+        bites += 1;
+    }
+    assert!(bites < 200, "{bites}");
+    let left = store.stats().await.unwrap().store_bytes;
+    assert!(left < 20 << 20, "{left}");
+    store.close().await.unwrap();
+    assert_eq!(fs::metadata(directory.path().join("state.db")).unwrap().len(), left);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! Routes and their digests: after a restart each goes on where it was.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;

@@ -1,5 +1,6 @@
 //! How quick the store is; says its figures and judges nothing, because disks differ. Run it on a quiet machine:
 //! `cargo test --release -p dockbell-tests --test store_speed -- --ignored --nocapture`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;

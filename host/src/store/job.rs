@@ -29,16 +29,6 @@ impl<T> Future for Ticket<T> {
     }
 }
 
-impl<T> Ticket<T> {
-    /// Waits on a thread that is no part of an asynchronous runtime.
-    ///
-    /// # Errors
-    /// Those of the call.
-    pub fn wait(self) -> Result<T, StoreError> {
-        self.0.blocking_recv().unwrap_or(Err(StoreError::Closed))
-    }
-}
-
 /// What a piece of work is for, when room is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
