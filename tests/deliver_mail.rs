@@ -1,4 +1,5 @@
 //! What a mail looks like: its header, its forms, and that nobody can smuggle anything into it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use dockbell::config::SinkConfig;
 use dockbell::deliver::{Sealed, Sink};
@@ -12,7 +13,7 @@ fn seal(message: &Message) -> Sealed {
     sink(&email(25)).seal(message).unwrap()
 }
 
-fn headers<'a>(mail: &'a ParsedMail<'_>) -> Vec<(String, String)> {
+fn headers(mail: &ParsedMail<'_>) -> Vec<(String, String)> {
     mail.headers.iter().map(|header| (header.get_key(), header.get_value())).collect()
 }
 
@@ -162,6 +163,19 @@ async fn unusual_lines_arrive_as_they_were() {
         for part in if mail.subparts.is_empty() { vec![&mail] } else { mail.subparts.iter().collect() } {
             assert_eq!(part.get_body().unwrap().replace("\r\n", "\n").trim_end_matches('\n'), text);
         }
+    }
+}
+
+#[test]
+fn a_clock_that_is_wrong_by_millennia_still_makes_a_mail() {
+    for (time, date) in [
+        (jiff::Timestamp::MIN, "Thu, 01 Jan 1970 00:00:00 +0000"),
+        (jiff::Timestamp::MAX, "Thu, 30 Dec 9999 22:00:00 +0000"),
+    ] {
+        let mut message = message(1, "x");
+        message.sealed_at = time;
+        let sealed = seal(&message);
+        assert_eq!(parse_mail(&sealed.bytes).unwrap().headers.get_first_value("Date").unwrap(), date);
     }
 }
 

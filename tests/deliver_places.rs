@@ -1,4 +1,5 @@
 //! Messages on a terminal and in a file.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -68,7 +69,7 @@ async fn a_terminal_shows_how_bad_it_is() {
 async fn nothing_from_a_container_steers_the_terminal() {
     let evil = text_message(1, "web\x1b]0;title\x07\r\nforged", "a\x1b[2J\u{9b}31m\rb\n\u{202e}c\0");
     for colour in [false, true] {
-        let text = shown(Output::Text, colour, &[evil.clone()]).await;
+        let text = shown(Output::Text, colour, std::slice::from_ref(&evil)).await;
         let plain = text.replace("\x1b[1m\x1b[31m", "").replace("\x1b[0m", "");
         assert!(plain.chars().all(|c| !c.is_control() || c == '\n'), "{plain:?}");
         assert!(plain.starts_with("web\u{fffd}]0;title\u{fffd}  forged\na\u{fffd}[2J"), "{plain:?}");

@@ -1,4 +1,5 @@
 //! Mail servers that misbehave: nothing is lost, nothing is sent twice but after an ambiguous end, nothing hangs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,6 +137,7 @@ async fn refusals_are_whose_fault_they_are() {
         (Data, "421 4.3.2 going down", Whose::Sink, false),
         (Data, "250 yes", Whose::Sink, false),
         (Dot, "451 4.7.1 scanner away", Whose::Message, false),
+        (Dot, "452 4.3.1 disk full", Whose::Sink, false),
         (Dot, "554 5.7.1 spam", Whose::Message, true),
         (Dot, "421 4.3.2 going down", Whose::Sink, false),
     ] {

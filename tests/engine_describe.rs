@@ -1,5 +1,8 @@
 //! Who answers, which API is spoken, and what is said when nobody does.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
 use dockbell::config::{EngineConfig, EngineTls, Host};
@@ -215,6 +218,47 @@ async fn without_a_socket_the_hint_says_where_to_look() {
     assert!(matches!(error.fault, Fault::NoSocket(_)), "{error}");
     assert!(error.to_string().contains("there is no socket `"), "{error}");
     assert!(error.fault.hint().contains("DOCKER_HOST") && error.fault.hint().contains("--volume"), "{error}");
+}
+
+/// Describes an engine as a user who may not do everything.
+fn refusal_of_nobody(config: EngineConfig) -> String {
+    // Only this thread becomes somebody else.
+    let nobody = std::thread::spawn(move || {
+        if rustix::process::geteuid().is_root() {
+            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(refusal(&config)).to_string()
+    });
+    nobody.join().unwrap()
+}
+
+#[test]
+fn a_socket_of_another_group_is_told_with_the_group_that_opens_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("docker.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&socket, Permissions::from_mode(0o000)).unwrap();
+    let group = socket.metadata().unwrap().gid();
+    let error = refusal_of_nobody(unix(&socket));
+    assert!(error.contains(&format!("permission denied on the socket `{}`", socket.display())), "{error}");
+    assert!(error.contains("sudo usermod -aG docker USER"), "{error}");
+    assert!(error.contains(&format!("`group_add: [\"{group}\"]`")), "{error}");
+}
+
+#[test]
+fn a_socket_in_a_closed_folder_is_told_without_a_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = folder.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    let socket = closed.join("docker.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+    let error = refusal_of_nobody(unix(&socket));
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o755)).unwrap();
+    assert!(error.contains("permission denied") && error.contains("its folder must be open"), "{error}");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! However a stream is cut into chunks, the lines are the same.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 use dockbell::engine::line::{Line, Lines};
 use proptest::prelude::*;

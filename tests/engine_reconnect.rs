@@ -1,4 +1,5 @@
 //! Connections that break: what is told, what is told once, and what is missing.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ async fn events_with_times_out_of_order_are_not_skipped() {
     let engine = ScriptedEngine::unix().await;
     let mut watch = Watch::live(&engine).await;
     let newer = container("die").name("newer");
+    // So far ahead that the other one is still after the start of the reader.
+    let newer = newer.clone().at_nanos(newer.time_nanos() + 1_000_000);
     engine.send(&newer);
     assert_eq!(name(&watch.next().await), "newer");
     engine.close();
@@ -75,7 +78,8 @@ async fn a_restart_of_the_engine_is_told_with_what_was_lost() {
     engine.stop().await;
     let lost = watch.next().await;
     assert_eq!(lost.action, "engine_lost");
-    assert!(!lost.attribute("reason").unwrap().contains("hint"), "{lost:?}");
+    let reason = lost.attribute("reason").unwrap();
+    assert_eq!(reason, "the connection broke: the other side closed it in the middle of an answer");
     tokio::time::sleep(Duration::from_secs(100)).await;
     engine.restart().await;
     engine.send(container("start").name("after"));
@@ -178,15 +182,13 @@ async fn a_tcp_link_that_died_without_a_word_is_found_within_a_minute() {
     watch.next().await;
     engine.stall(true);
     let began = tokio::time::Instant::now();
-    let lost = loop {
-        if let Ok(event) = tokio::time::timeout(Duration::from_secs(90), watch.next()).await {
-            break event;
-        }
-    };
+    let lost = watch.next().await;
     assert_eq!(lost.action, "engine_lost");
     assert_eq!(lost.attribute("reason"), Some("no answer to `/_ping` within 10 s"));
     assert!(began.elapsed() <= Duration::from_secs(60), "{:?}", began.elapsed());
     engine.send(container("start").name("meanwhile"));
+    // Two seconds pass for the engine: over TCP its clock is known to a second.
+    engine.set_clock_ahead(SignedDuration::from_secs(2));
     engine.stall(false);
     assert_eq!(watch.next().await.action, "engine_back");
     let late = watch.next().await;

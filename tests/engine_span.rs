@@ -1,4 +1,5 @@
 //! Runs that begin and end where they were told to.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ async fn a_run_into_the_future_ends_then() {
     let (events, end) = watch.rest().await;
     assert!(matches!(end, End::Complete), "{end:?}");
     assert_eq!(names(&events), ["in time"]);
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +84,7 @@ async fn a_run_ends_by_itself_where_the_engine_does_not_close_the_stream() {
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_connection_breaks_goes_on() {
     let engine = ScriptedEngine::unix().await;
-    let until = Timestamp::now().checked_add(SignedDuration::from_secs(3600)).unwrap();
+    let until = Timestamp::now().checked_add(SignedDuration::from_secs(40)).unwrap();
     let mut watch = Watch::start(&engine, span(Some(ago(60)), Some(until)), 1 << 20);
     engine.subscribed(1).await;
     engine.send(container("die").name("a"));

@@ -10,20 +10,20 @@ use dockbell_tests::smtp_server::{ReceivedMail, SmtpServer};
 
 const DOCKBELL: &str = env!("CARGO_BIN_EXE_dockbell-under-test");
 
-/// Runs the program, lets a container crash, and answers its name, the mail about it, and all that the program logged.
+/// Runs the program, lets a container crash, and answers its name, the mail about that, and all that the program logged.
 fn crash(dockbell: &mut Command, server: &SmtpServer) -> (String, ReceivedMail, String) {
     let docker = engine();
     let dockbell = Program::start(dockbell.env("DOCKER_HOST", docker.host()).env("DOCKBELL_HOSTNAME", "küche"));
     dockbell.logged("reads the events of");
     let web = Container::create(&docker, "web", &["--label", "note=<b>&amp;"], &["exit", "3"]).started();
-    let mail = loop {
-        let mail = server.next_mail();
-        if mail.part("text/plain").unwrap().contains(web.name()) {
-            break mail;
-        }
-    };
+    let died = format!("{} die (exit 3", web.name());
+    dockbell.output(|output| output.contains(&died));
     let ended = dockbell.terminate();
     assert!(ended.status.success(), "{ended:?}");
+    // The first mail may tell no more than the start.
+    let mut mails = std::iter::repeat_with(|| server.next_mail());
+    let is_it = |line: &str| line.contains(web.name()) && line.contains("exit 3");
+    let mail = mails.find(|mail| mail.part("text/plain").unwrap().lines().any(is_it)).unwrap();
     (web.name().to_owned(), mail, ended.log)
 }
 
@@ -63,7 +63,16 @@ fn a_server_with_starttls_and_login_gets_the_mail_and_nothing_shows_the_password
     fs::write(folder.path().join("password"), "p@ss/w#rd\n").unwrap();
     let config = folder.path().join("dockbell.toml");
     let text = format!(
-        "[sinks.ops]
+        "[routes.mail]
+         to = [\"ops\"]
+         [routes.terminal]
+         formatter = \"plain\"
+         settle = \"0s\"
+         window = \"0s\"
+         to = [\"terminal\"]
+         [sinks.terminal]
+         type = \"stdout\"
+         [sinks.ops]
          type = \"email\"
          server = \"smtp://localhost:{}\"
          ca = {:?}

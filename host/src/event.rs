@@ -37,7 +37,8 @@ pub struct Event {
 pub enum Fact {
     /// Compose `project/service`, else the container's name. Never the id, so that a recreated container keeps it.
     Identity,
-    /// Why a container died: `stopped`, `killed`, `restarted`, `finished`, `crashed`, `oom`.
+    /// Why a container died: `stopped`, `killed`, `finished`, `crashed`, `oom`. `restarted` stands on the `restart` that ends
+    /// a restart somebody asked for: at its `die` nothing tells it from a stop.
     Cause,
     /// Exit code of a container that died.
     ExitCode,
@@ -100,12 +101,15 @@ impl Event {
         self.facts.iter().find(|(key, _)| *key == fact).map(|(_, value)| value.as_str())
     }
 
-    /// Who the event is about, for people: the fact `identity`, the name, or the first 12 digits of the id.
+    /// Who the event is about, for people: the name, else the fact `identity`, else the id, of which a digest is cut to its
+    /// first 12 digits, as `docker ps` shows it. The id of a volume is its name.
     #[must_use]
     pub fn who(&self) -> &str {
-        self.attribute("name")
-            .or_else(|| self.fact(Fact::Identity))
-            .unwrap_or_else(|| self.actor_id.get(..12).unwrap_or(&self.actor_id))
+        self.attribute("name").or_else(|| self.fact(Fact::Identity)).unwrap_or_else(|| {
+            let digits = self.actor_id.strip_prefix("sha256:").unwrap_or(&self.actor_id);
+            let is_digest = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            if is_digest { &digits[..12] } else { &self.actor_id }
+        })
     }
 
     /// About how many bytes of memory the event takes; what queues count.

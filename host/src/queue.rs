@@ -90,6 +90,11 @@ impl<T: Weigh> Sender<T> {
         drop(self.room.acquire_many(self.clamped(weight)).await);
     }
 
+    /// Waits until nobody is left to take items out.
+    pub async fn closed(&self) {
+        self.items.closed().await;
+    }
+
     /// An item heavier than the whole queue counts as much as the queue holds, so that it fits when that is empty.
     fn clamped(&self, weight: usize) -> u32 {
         u32::try_from(weight).unwrap_or(u32::MAX).min(self.bytes)
@@ -160,6 +165,7 @@ mod tests {
         drop(receiver);
         assert_eq!(sender.try_send("3"), Err(Refused::Closed("3")));
         sender.room(2).await;
+        sender.closed().await;
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ mod watch;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -36,8 +37,8 @@ pub use watch::Watch;
 
 /// How many events an engine remembers, as Docker does.
 pub const REMEMBERS: usize = 256;
-/// How long a test waits for what should happen at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for what should happen soon; more than two missed pings of a dead link take.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A container engine that does what a test tells it. Starts as a Docker engine with API 1.24 to 1.47 that knows no
 /// containers. It ends when it is dropped.
@@ -69,7 +70,7 @@ struct Shared {
 struct State {
     /// Lines with their times, the newest last.
     ring: VecDeque<(i64, Bytes)>,
-    streams: Vec<UnboundedSender<Bytes>>,
+    streams: Vec<Stream>,
     /// Oldest and newest API version.
     api: (String, String),
     component: String,
@@ -83,6 +84,22 @@ struct State {
     /// Whether a stream is closed at its `until`.
     closes: bool,
     clock_ahead: SignedDuration,
+}
+
+/// A stream of events that a client has opened.
+#[derive(Debug)]
+struct Stream {
+    chunks: UnboundedSender<Bytes>,
+    /// How many chunks wait until the client reads.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Stream {
+    /// Sends a chunk; false when the client is gone.
+    fn send(&self, chunk: Bytes) -> bool {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.chunks.send(chunk).is_ok()
+    }
 }
 
 impl ScriptedEngine {
@@ -209,21 +226,21 @@ impl ScriptedEngine {
             state.ring.push_back((time, chunk.clone()));
         }
         if tell {
-            state.streams.retain(|stream| stream.send(chunk.clone()).is_ok());
+            state.streams.retain(|stream| stream.send(chunk.clone()));
         }
     }
 
     /// Sends bytes to every open stream, as one chunk and as they are.
     pub fn send_raw(&self, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
-        self.state().streams.retain(|stream| stream.send(bytes.clone()).is_ok());
+        self.state().streams.retain(|stream| stream.send(bytes.clone()));
     }
 
     /// Sends many lines, each with its end already, one chunk each; none is remembered.
     pub fn send_lines(&self, lines: impl IntoIterator<Item = Bytes>) {
         let mut state = self.state();
         for line in lines {
-            state.streams.retain(|stream| stream.send(line.clone()).is_ok());
+            state.streams.retain(|stream| stream.send(line.clone()));
         }
     }
 
@@ -307,12 +324,23 @@ impl ScriptedEngine {
 
     /// Waits until no stream of events is open.
     pub async fn unsubscribed(&self) {
-        let there = timeout(PATIENCE, async {
-            while self.state().streams.iter().any(|stream| !stream.is_closed()) {
+        let there = self.wait_while(|stream| !stream.chunks.is_closed()).await;
+        assert!(there, "a stream is still open");
+    }
+
+    /// Waits until clients have read all that was sent, but for what fits into the buffers of a connection.
+    pub async fn drained(&self) {
+        let there = self.wait_while(|stream| stream.waiting.load(Ordering::SeqCst) > 0).await;
+        assert!(there, "a client does not read");
+    }
+
+    async fn wait_while(&self, still: impl Fn(&Stream) -> bool) -> bool {
+        let waits = async {
+            while self.state().streams.iter().any(&still) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-        });
-        assert!(there.await.is_ok(), "a stream is still open");
+        };
+        timeout(PATIENCE, waits).await.is_ok()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

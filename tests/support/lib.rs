@@ -5,6 +5,7 @@ pub mod deliver;
 #[cfg(feature = "real")]
 pub mod docker;
 pub mod engine;
+pub mod guests;
 pub mod program;
 pub mod smtp;
 #[cfg(feature = "real")]

@@ -21,8 +21,14 @@ pub struct Program {
 #[derive(Debug, Default)]
 struct Said {
     /// Standard output and standard error.
-    texts: Mutex<[String; 2]>,
+    streams: Mutex<[Stream; 2]>,
     more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    text: String,
+    ended: bool,
 }
 
 /// What a program said until its end, and how it ended.
@@ -68,7 +74,7 @@ impl Program {
     /// Waits until standard output is as wanted; answers it.
     ///
     /// # Panics
-    /// When that does not happen within 30 s; with all that was said.
+    /// When that does not happen within 30 s, or the program ends before; with all that was said.
     pub fn output(&self, is_wanted: impl Fn(&str) -> bool) -> String {
         self.wait(0, is_wanted)
     }
@@ -76,21 +82,25 @@ impl Program {
     /// Waits until the log holds this.
     ///
     /// # Panics
-    /// When that does not happen within 30 s; with all that was said.
+    /// When that does not happen within 30 s, or the program ends before; with all that was said.
     pub fn logged(&self, wanted: &str) -> String {
         self.wait(1, |log| log.contains(wanted))
     }
 
     fn wait(&self, stream: usize, is_wanted: impl Fn(&str) -> bool) -> String {
         let begin = Instant::now();
-        let mut texts = self.said.texts.lock().unwrap();
-        while !is_wanted(&texts[stream]) {
-            let Some(left) = PATIENCE.checked_sub(begin.elapsed()) else {
-                panic!("what was waited for did not come\n--- output:\n{}\n--- log:\n{}", texts[0], texts[1]);
-            };
-            texts = self.said.more.wait_timeout(texts, left).unwrap().0;
+        let mut streams = self.said.streams.lock().unwrap();
+        while !is_wanted(&streams[stream].text) {
+            let left = PATIENCE.saturating_sub(begin.elapsed());
+            if streams[stream].ended || left.is_zero() {
+                let [output, log] = std::mem::take(&mut *streams);
+                // The readers still want the lock.
+                drop(streams);
+                panic!("what was waited for did not come\n--- output:\n{}\n--- log:\n{}", output.text, log.text);
+            }
+            streams = self.said.more.wait_timeout(streams, left).unwrap().0;
         }
-        texts[stream].clone()
+        streams[stream].text.clone()
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -98,7 +108,7 @@ impl Program {
     /// # Panics
     /// When it does not end within 30 s.
     pub fn terminate(self) -> Ended {
-        Command::new("kill").arg(self.id().to_string()).status().unwrap();
+        Command::new("sh").args(["-c", "kill \"$0\"", &self.id().to_string()]).status().unwrap();
         self.ended()
     }
 
@@ -112,14 +122,14 @@ impl Program {
             match self.child.try_wait().unwrap() {
                 Some(status) => break status,
                 None if begin.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(10)),
-                None => panic!("the program did not end: {:?}", self.said.texts.lock().unwrap()),
+                None => panic!("the program did not end: {:?}", self.said.streams.lock().unwrap()),
             }
         };
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
-        let [output, log] = std::mem::take(&mut *self.said.texts.lock().unwrap());
-        Ended { status, output, log }
+        let [output, log] = std::mem::take(&mut *self.said.streams.lock().unwrap());
+        Ended { status, output: output.text, log: log.text }
     }
 }
 
@@ -140,9 +150,11 @@ fn read_into(said: &Arc<Said>, stream: usize, mut from: impl Read + Send + 'stat
             // A character may come in two pieces.
             let whole = std::str::from_utf8(&rest).map_or_else(|error| error.valid_up_to(), str::len);
             let text: Vec<u8> = rest.drain(..whole).collect();
-            said.texts.lock().unwrap()[stream].push_str(&String::from_utf8_lossy(&text));
+            said.streams.lock().unwrap()[stream].text.push_str(&String::from_utf8_lossy(&text));
             said.more.notify_all();
         }
+        said.streams.lock().unwrap()[stream].ended = true;
+        said.more.notify_all();
     })
 }
 

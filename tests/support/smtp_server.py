@@ -12,12 +12,16 @@ import asyncio
 import email
 import email.policy
 import json
+import logging
 import pathlib
 import ssl
 import sys
 
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+
+# aiosmtpd warns of what it does itself at each login.
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 USER = LoginPassword(b"bell", b"p@ss/w#rd")
 

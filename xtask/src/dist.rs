@@ -115,3 +115,15 @@ fn put(name: &str, content: &[u8]) -> Result<()> {
     let path = folder().join(name);
     fs::write(&path, content).with_context(|| format!("cannot write `{}`", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_of_a_compiler_is_read_as_it_was_written() {
+        let recorded = "rustc 1.2.3\nhost: a\nlinker: LLD 4\nsources: sha256:00ff\n";
+        assert_eq!(split(recorded).unwrap(), ("rustc 1.2.3\nhost: a\nlinker: LLD 4\n", "sha256:00ff"));
+        assert!(split("rustc 1.2.3\n").unwrap_err().to_string().contains("hint: run `cargo xtask dist`"));
+    }
+}

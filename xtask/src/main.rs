@@ -15,6 +15,7 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   test           fetch what the tests need, then check and test everything; with a real engine and mail server
+  bench          print how fast dockbell is, beside `docker events`
   plugins        build the bundled plugins from source into plugins/target/components
   dist           build them and write plugins/dist, which is committed
   dist --check   build them and fail where plugins/dist is not what the sources give
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["test"] => test::test(),
+        ["bench"] => bench(),
         ["plugins"] => plugins::run(),
         ["dist"] => dist::write(),
         ["dist", "--check"] => dist::check(),
@@ -43,6 +45,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The packages are named so that everything is built as `cargo build --release` builds it.
+fn bench() -> anyhow::Result<()> {
+    let packages = ["--package", "dockbell", "--package", "dockbell-tests"];
+    commands::run(commands::cargo(&["bench", "--locked", "--bench", "pipeline"]).args(packages))
 }
 
 /// The folder of the repository.

@@ -10,14 +10,18 @@ use anyhow::{Context, Result, bail, ensure};
 
 mod toolchain;
 
+use toolchain::TARGET;
 pub(crate) use toolchain::Toolchain;
 
 /// The bundled plugins, by the names that a configuration uses. The library of each is called `NAME_plugin`.
 pub(crate) const NAMES: [&str; 3] = ["match", "email", "json"];
 
 /// The folder that holds the root `Cargo.toml`.
-pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+pub(crate) fn root() -> PathBuf {
+    // `cargo run` says where the checkout is now; the binary itself may have been built for another one.
+    let here =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    here.parent().map_or_else(|| here.clone(), Path::to_path_buf)
 }
 
 /// `cargo xtask plugins`.
@@ -36,38 +40,35 @@ pub(crate) fn run() -> Result<()> {
 /// The components, by name.
 pub(crate) fn build(toolchain: &Toolchain) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let root = root().canonicalize().context("cannot find the workspace's folder")?;
-    let mut cargo = Command::new(&toolchain.cargo);
-    // What the caller's environment says about its own build must not reach this one: the same sources and compiler
-    // have to give the same bytes.
-    for (name, _) in env::vars_os() {
-        if is_build_setting(&name) {
-            cargo.env_remove(name);
+    run_cargo(toolchain, &root, |cargo| cargo.args(["fetch", "--locked"]))?;
+    let flags = flags(toolchain, &root)?;
+    run_cargo(toolchain, &root, |cargo| {
+        cargo
+            .args(["build", "--release", "--locked", "--lib", "--target", TARGET, "--target-dir", "target"])
+            .args(NAMES.map(|name| format!("--package={name}")))
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &toolchain.linker)
+            .env("CARGO_ENCODED_RUSTFLAGS", flags);
+        if toolchain.build_std {
+            cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
         }
-    }
-    cargo
-        .current_dir(root.join("plugins"))
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--lib",
-            "--target",
-            "wasm32-unknown-unknown",
-            "--target-dir",
-            "target",
-        ])
-        .args(NAMES.map(|name| format!("--package={name}")))
-        .env("RUSTC", &toolchain.rustc)
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &toolchain.linker)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain, &root)?);
-    if toolchain.build_std {
-        cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
-    }
-    let status = cargo.status().with_context(|| format!("cannot run `{}`", toolchain.cargo.display()))?;
-    ensure!(status.success(), "the plugins do not build: {status}");
+        cargo
+    })?;
 
-    let modules = root.join("plugins/target/wasm32-unknown-unknown/release");
+    let modules = root.join("plugins/target").join(TARGET).join("release");
     NAMES.iter().map(|&name| Ok((name, encode(&modules.join(format!("{name}_plugin.wasm")))?))).collect()
+}
+
+/// Runs cargo in the plugins' workspace. What the caller's environment says about its own build must not reach this one:
+/// the same sources and compiler have to give the same bytes.
+fn run_cargo(toolchain: &Toolchain, root: &Path, with: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
+    let mut cargo = Command::new(&toolchain.cargo);
+    for (name, _) in env::vars_os().filter(|(name, _)| is_build_setting(name)) {
+        cargo.env_remove(name);
+    }
+    cargo.current_dir(root.join("plugins")).env("RUSTC", &toolchain.rustc);
+    let status = with(&mut cargo).status().with_context(|| format!("cannot run `{}`", toolchain.cargo.display()))?;
+    ensure!(status.success(), "the plugins do not build: {status}");
+    Ok(())
 }
 
 fn is_build_setting(name: &OsString) -> bool {
@@ -80,8 +81,14 @@ fn is_build_setting(name: &OsString) -> bool {
 
 /// The compiler's flags, which keep this machine's paths out of the components.
 fn flags(toolchain: &Toolchain, root: &Path) -> Result<OsString> {
+    let registries = cargo_home()?.join("registry/src");
+    // Below it stands one folder per registry, whose name is cargo's business. `cargo fetch` has made it.
+    let registries = fs::read_dir(&registries).with_context(|| format!("cannot read `{}`", registries.display()))?;
+    let mut replaced = vec![(toolchain.library.clone(), "rust"), (root.to_path_buf(), "dockbell")];
+    let mut registries: Vec<_> = registries.flatten().map(|registry| (registry.path(), "crates")).collect();
+    registries.sort_unstable();
+    replaced.append(&mut registries);
     let mut flags = OsString::from("-Clinker-flavor=wasm-ld");
-    let replaced = [(cargo_home()?, "cargo"), (toolchain.library.clone(), "rust"), (root.to_path_buf(), "dockbell")];
     for (path, name) in replaced {
         flags.push("\x1f--remap-path-prefix=");
         flags.push(path);

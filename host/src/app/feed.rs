@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Inspected, Lifecycle};
 use crate::queue::{Receiver, Refused, Sender};
 use crate::route::Events;
 
@@ -81,11 +81,14 @@ impl Feed {
     /// Runs until the reader's queue ends.
     pub async fn run(mut self, mut events: Receiver<Vec<Event>>) {
         while let Some(mut events) = events.recv().await {
-            if events.len() <= QUIET {
-                self.inspect_deaths(&mut events).await;
-            }
+            let quiet = events.len() <= QUIET;
             for event in &mut events {
-                self.lifecycle.observe(event);
+                if quiet && event.kind == "container" && event.action == "die" {
+                    let inspected = self.inspect(&event.actor_id).await;
+                    self.lifecycle.observe_inspected(event, inspected);
+                } else {
+                    self.lifecycle.observe(event);
+                }
             }
             let events: Events = events.into_iter().map(Arc::new).collect();
             if let Some((last, others)) = self.routes.split_last_mut() {
@@ -97,11 +100,15 @@ impl Feed {
         }
     }
 
-    /// Asks the engine itself about containers that died: an image's labels can overwrite what the event says.
-    async fn inspect_deaths(&mut self, events: &mut [Event]) {
-        for event in events.iter().filter(|event| event.kind == "container" && event.action == "die") {
-            if let Ok(Some(inspected)) = self.engine.inspect(&event.actor_id).await {
-                let _ = inspected;
+    /// Asks the engine itself about a container that died: an image's labels can overwrite what the event says. One that
+    /// runs again already, or is gone, has nothing to say about it.
+    async fn inspect(&self, container: &str) -> Inspected {
+        match self.engine.inspect(container).await {
+            Ok(Some(found)) if !found.running => Inspected { exit_code: found.exit_code, oom_killed: found.oom_killed },
+            Ok(_) => Inspected::default(),
+            Err(error) => {
+                tracing::debug!("a container that died could not be inspected: {error}");
+                Inspected::default()
             }
         }
     }

@@ -109,7 +109,7 @@ async fn reach(config: &Config, all: bool) -> anyhow::Result<Vec<Engine>> {
     for (name, table) in &config.engines {
         let engine = Engine::new(name.as_str().into(), table)?;
         match engine.describe().await {
-            Ok(description) => tracing::info!(engine = &**name, "watching {description} at {}", engine.address()),
+            Ok(description) => tracing::debug!(engine = &**name, "{description} at {}", engine.address()),
             Err(error) => silent.push(error),
         }
         engines.push(engine);

@@ -13,8 +13,9 @@ pub(super) fn start() {
     let wanted = std::env::var(environment::LOG).unwrap_or_default();
     let own = |level: LevelFilter| format!("warn,dockbell={level},plugin={level}");
     let directives = match wanted.parse() {
+        // An empty text would parse as `error`.
+        _ if wanted.is_empty() => own(LevelFilter::INFO),
         Ok(level) => own(level),
-        Err(_) if wanted.is_empty() => own(LevelFilter::INFO),
         Err(_) => wanted,
     };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|error| {

@@ -33,7 +33,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Try the configuration, the plugins, the engines and the sinks, and say what works
     Check(ConfigArgs),
-    /// Show the mails about a recorded day of a small shop; needs neither Docker nor a mail server
+    /// Show the mails about a recording of a small shop; needs neither Docker nor a mail server
     Demo(demo::DemoArgs),
 }
 

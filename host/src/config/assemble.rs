@@ -28,7 +28,7 @@ pub(super) fn assemble(mut root: Table<'_>, environment: &Environment, problems:
 
     let own_plugins = section(&mut root, "plugins", read_plugin);
     let own_names: Vec<String> = own_plugins.keys().cloned().collect();
-    let mut plugins: Entries<_> = defaults::plugins().into_iter().map(|(name, plugin)| (name, Some(plugin))).collect();
+    let mut plugins: Entries<_> = defaults::plugins().map(|(name, plugin)| (name, Some(plugin))).collect();
     plugins.extend(own_plugins);
 
     let mut sinks = section(&mut root, "sinks", |_, _, value| SinkConfig::read(value, &hostname));

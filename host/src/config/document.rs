@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::file;
-use super::problem::{Excerpt, Mistake, Problem, choose};
+use super::problem::{Excerpt, Mistake, Problem, choose, nearest};
+use super::secrets::Secrets;
 use super::value::Value;
 
 /// A configuration file while it is read. Mistakes are collected, so that all are told at once.
@@ -16,8 +16,7 @@ use super::value::Value;
 pub(super) struct Document<'d> {
     name: &'d Path,
     text: &'d str,
-    /// Where secrets stand in `text`; never shown.
-    secrets: RefCell<Vec<Range<usize>>>,
+    secrets: RefCell<Secrets>,
     problems: RefCell<Vec<(usize, Problem)>>,
 }
 
@@ -48,7 +47,7 @@ impl<'d> Document<'d> {
         if errors.is_empty() {
             let span = root.span();
             let entries = root.into_inner();
-            find_secrets(&entries, &mut self.secrets.borrow_mut());
+            self.secrets.borrow_mut().find(&entries);
             return Some(Table {
                 document: self,
                 place: Place { path: String::new(), span },
@@ -59,9 +58,13 @@ impl<'d> Document<'d> {
         // One slip makes the parser stumble again further on: only the first place is sure to be wrong.
         if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(usize::MAX, |span| span.start)) {
             let span = error.span().unwrap_or(self.text.len()..self.text.len());
-            self.secrets.borrow_mut().extend(secret_statement(self.text, span.start));
+            self.secrets.borrow_mut().suspect(self.text, span.start);
             let place = Place { path: String::new(), span };
-            self.report(&place, Mistake::plain(format!("not TOML: {}", error.message())));
+            let hint = match error.message() {
+                "duplicate key" => "a key may stand once in its table",
+                _ => "values are `\"text\"`, `5`, `true`, `[\"one\", \"two\"]` or `{ key = \"value\" }`",
+            };
+            self.report(&place, Mistake::new(format!("not TOML: {}", error.message()), hint));
         }
         None
     }
@@ -74,19 +77,17 @@ impl<'d> Document<'d> {
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |newline| start + newline);
         let line_number = self.text[..line_start].matches('\n').count() + 1;
         let column = self.text[line_start..start].chars().count() + 1;
-        let (line, marked) = self.masked(line_start..line_end, start..end.min(line_end));
+        let secrets = self.secrets.borrow();
+        let (line, marked) = secrets.line(self.text, line_start..line_end, start..end.min(line_end));
+        let shown = |message: &str| secrets.message(self.text, message, start..end);
+        let mistake = Mistake { message: shown(&mistake.message), hint: mistake.hint.as_deref().map(shown) };
         let problem = Problem {
             place: format!("{}:{line_number}:{column}", self.name.display()),
             key: place.path.clone(),
             mistake,
-            excerpt: Excerpt::new(&line, marked.start, marked.len()),
+            excerpt: Excerpt::new(&line, marked.start, marked.len()).map(Box::new),
         };
         self.problems.borrow_mut().push((start, problem));
-    }
-
-    /// Says that nothing of what stands there is to be shown.
-    pub(super) fn hide(&self, span: Range<usize>) {
-        self.secrets.borrow_mut().push(span);
     }
 
     /// A path of the file; relative to the file itself.
@@ -99,29 +100,6 @@ impl<'d> Document<'d> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|(start, _)| *start);
         problems.into_iter().map(|(_, problem)| problem).collect()
-    }
-
-    /// The line without its secrets, and which of its characters are marked.
-    fn masked(&self, line: Range<usize>, marked: Range<usize>) -> (String, Range<usize>) {
-        let secrets = self.secrets.borrow();
-        let (mut shown, mut from, mut to, mut hidden) = (String::new(), None, 0, false);
-        for (offset, c) in self.text[line.clone()].char_indices() {
-            let at = line.start + offset;
-            if at >= marked.start && from.is_none() {
-                from = Some(shown.chars().count());
-            }
-            match secrets.iter().any(|secret| secret.contains(&at)) {
-                true if hidden => {}
-                true => shown.push_str("***"),
-                false => shown.push(c),
-            }
-            hidden = secrets.iter().any(|secret| secret.contains(&at));
-            if at < marked.end {
-                to = shown.chars().count();
-            }
-        }
-        let from = from.unwrap_or_else(|| shown.chars().count());
-        (shown, from..to.max(from))
     }
 }
 
@@ -191,8 +169,11 @@ impl<'d> Table<'d> {
     /// Reports the keys that nobody took.
     pub(super) fn finish(self) {
         for (key, value) in &self.entries {
-            // It may be a misspelt `password`.
-            self.document.hide(value.span());
+            // It may be a password under another name, except where it is clear what was meant.
+            let meant = nearest(key.get_ref(), self.known.iter().copied());
+            if value.get_ref().is_table() || meant.is_none_or(|meant| matches!(meant, "password" | "server")) {
+                self.document.secrets.borrow_mut().hide_values(value);
+            }
             let hint = choose(key.get_ref(), &self.known, "known keys");
             let place = Place { path: self.path_of(key.get_ref()), span: key.span() };
             self.document.report(&place, Mistake::new("unknown key", hint));
@@ -202,49 +183,4 @@ impl<'d> Table<'d> {
     fn path_of(&self, key: &str) -> String {
         if self.place.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place.path) }
     }
-}
-
-/// Where a table holds what must not be shown: passwords, and addresses with a login in them.
-fn find_secrets(table: &DeTable<'_>, secrets: &mut Vec<Range<usize>>) {
-    for (key, value) in table {
-        match value.get_ref() {
-            DeValue::Table(_) => find_secrets_in(value, secrets),
-            _ if is_secret(key.get_ref()) && !key.get_ref().ends_with("-file") => secrets.push(value.span()),
-            _ => find_secrets_in(value, secrets),
-        }
-    }
-}
-
-fn find_secrets_in(value: &Spanned<DeValue<'_>>, secrets: &mut Vec<Range<usize>>) {
-    match value.get_ref() {
-        DeValue::Table(inner) => find_secrets(inner, secrets),
-        DeValue::Array(items) => items.iter().for_each(|item| find_secrets_in(item, secrets)),
-        DeValue::String(text) if is_secret(text) => secrets.push(value.span()),
-        _ => {}
-    }
-}
-
-/// Whether a key or a value looks like one that holds a secret.
-fn is_secret(text: &str) -> bool {
-    let text = text.to_lowercase();
-    ["password", "secret", "token"].iter().any(|word| text.contains(word))
-        || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
-}
-
-/// Behind the first `=` of the statement in which the parser stumbled, if a secret may stand there.
-fn secret_statement(text: &str, at: usize) -> Option<Range<usize>> {
-    let at = text.floor_char_boundary(at);
-    let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
-    let lines = text[..end].rmatch_indices('\n').map(|(newline, _)| newline + 1).chain([0]);
-    let start = lines.into_iter().find(|&start| begins_statement(&text[start..end])).unwrap_or(0);
-    let statement = &text[start..end];
-    let value = statement.find('=').map_or(start, |equals| start + equals + 1);
-    is_secret(statement).then_some(value..end)
-}
-
-/// Whether a line begins with a table's name, or a key and `=`.
-fn begins_statement(line: &str) -> bool {
-    let line = line.trim_start();
-    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || " -_.\"'".contains(c));
-    line.starts_with('[') || line.split_once('=').is_some_and(|(key, _)| is_key(key))
 }

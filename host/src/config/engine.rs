@@ -177,3 +177,31 @@ impl fmt::Display for Host {
         port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_shown_as_they_are_read() {
+        for text in ["unix:///run/docker.sock", "tcp://10.0.0.5:2376", "tcp://db", "tcp://[::1]:2375", "tcp://web:80"] {
+            assert_eq!(text.parse::<Host>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_path_and_http_are_other_ways_to_write_a_host() {
+        assert_eq!("/run/docker.sock".parse(), "unix:///run/docker.sock".parse::<Host>());
+        assert_eq!("http://web:80/".parse(), "tcp://web:80".parse::<Host>());
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_without_repeating_it() {
+        for text in
+            ["", "secret", "tcp://", "tcp://:2375", "tcp://a b", "tcp://h:0", "unix://", "unix:///a\0b", "tcp://[::1"]
+        {
+            let mistake = text.parse::<Host>().unwrap_err();
+            assert!(mistake.hint.is_some() && !mistake.message.contains("secret"), "{text}: {mistake}");
+        }
+    }
+}

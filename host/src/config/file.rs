@@ -66,3 +66,27 @@ fn unreadable(path: &Path, error: &io::Error) -> Mistake {
         _ => Mistake::plain(message(&error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_permission_is_told_with_what_is_needed() {
+        let mistake = unreadable(Path::new("/run/secrets/smtp"), &io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(
+            mistake.starts_with("cannot read `/run/secrets/smtp`: permission denied\nhint: the user that"),
+            "{mistake}"
+        );
+    }
+
+    #[test]
+    fn only_one_newline_at_the_end_belongs_to_the_file_and_not_to_the_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("value");
+        for (text, value) in [("x\n", "x"), ("x\r\n", "x"), ("x", "x"), (" x \n\n", " x \n")] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read_value(&path).unwrap(), value);
+        }
+    }
+}

@@ -10,8 +10,11 @@ pub mod plugin;
 pub mod problem;
 mod quantity;
 pub mod route;
+mod secrets;
 pub mod sink;
 mod smtp;
+#[cfg(test)]
+mod tests;
 mod value;
 mod warnings;
 

@@ -45,7 +45,7 @@ pub struct Problem {
     /// What is wrong and how to mend it.
     pub mistake: Mistake,
     /// The line of the file it stands in.
-    pub excerpt: Option<Excerpt>,
+    pub excerpt: Option<Box<Excerpt>>,
 }
 
 impl Problem {
@@ -146,7 +146,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// A hint that names the nearest candidate, or else all of them.
-pub(crate) fn choose<'a>(word: &str, candidates: &[&'a str], what: &str) -> String {
+pub(crate) fn choose(word: &str, candidates: &[&str], what: &str) -> String {
     match nearest(word, candidates.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
         None if candidates.is_empty() => format!("there are no {what}"),

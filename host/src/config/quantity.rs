@@ -23,7 +23,7 @@ pub(super) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Du
         return Ok(duration);
     }
     let (least, most) = (in_words(*range.start()), in_words(*range.end()));
-    Err(Mistake::plain(format!("`{text}` is out of range: {least} to {most} are possible")))
+    Err(Mistake::new(format!("`{text}` is out of range"), format!("{least} to {most} are possible")))
 }
 
 /// A number of bytes: `65536`, `64KiB`, `64 MB`; also `k`, `M`, `G` with `B` or `iB` in any case.
@@ -47,7 +47,7 @@ pub(super) fn size(text: &str, range: RangeInclusive<usize>) -> Result<usize, Mi
         Some(bytes) if (least..=most).contains(&bytes) => Ok(bytes),
         _ => {
             let (least, most) = (bytes_in_words(least), bytes_in_words(most));
-            Err(Mistake::plain(format!("`{text}` is out of range: {least} to {most} are possible")))
+            Err(Mistake::new(format!("`{text}` is out of range"), format!("{least} to {most} are possible")))
         }
     }
 }
@@ -90,7 +90,7 @@ mod tests {
         for text in ["5", "", "fast", "-5s", "5s ago", "1 month"] {
             assert!(seconds(text).unwrap_err().contains("hint: durations are strings such as"), "{text}");
         }
-        assert_eq!(seconds("8d").unwrap_err(), "`8d` is out of range: 0s to 7d are possible");
+        assert_eq!(seconds("8d").unwrap_err(), "`8d` is out of range\nhint: 0s to 7d are possible");
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         }
         for text in ["1", "2GiB", "18446744073709551615GiB"] {
             let message = size(text, 1 << 20..=1 << 30).unwrap_err().to_string();
-            assert!(message.ends_with("is out of range: 1MiB to 1GiB are possible"), "{message}");
+            assert!(message.ends_with("is out of range\nhint: 1MiB to 1GiB are possible"), "{message}");
         }
     }
 }

@@ -154,7 +154,7 @@ impl EmailConfig {
             let place = to.place.clone();
             let addresses = to.strings()?;
             if addresses.is_empty() {
-                table.document.report(&place, Mistake::plain("is empty: a mail needs at least one recipient"));
+                table.document.report(&place, Mistake::new("is empty", "a mail needs at least one recipient"));
             }
             let checked = addresses.into_iter().map(|(address, place)| checked(table, address, &place));
             checked.collect::<Vec<_>>().into_iter().collect()
@@ -208,7 +208,9 @@ fn check_address(text: &str) -> Result<(), Mistake> {
     is_address.then_some(()).ok_or_else(|| {
         let hint =
             "such as `ops@example.com` or `Ops <ops@example.com>`; a name with special characters in it is quoted";
-        Mistake::new(format!("`{}` is not a mail address", text.escape_debug()), hint)
+        // What looks like a URL may have a password in it.
+        let shown = if text.contains("://") { "what is there".into() } else { format!("`{}`", text.escape_debug()) };
+        Mistake::new(format!("{shown} is not a mail address"), hint)
     })
 }
 
@@ -239,12 +241,13 @@ impl SmtpServer {
         let (url, place) = server?;
         let mut server: Self = url.parse().map_err(|mistake| table.document.report(&place, mistake)).ok()?;
         server.ca = ca;
-        if let (Some((user, place)), Some((password, _))) = (user, password) {
+        if let (Some((user, place)), Some((password, password_place))) = (user, password) {
             if server.login.is_some() {
                 let hint = "remove `user` and `password`, or the login in the URL";
                 table.document.report(&place, Mistake::new("`server` holds a login already", hint));
             }
-            server.login = Some(Login { user, password: SecretString::from(password) });
+            let login = Login::new(user, password);
+            server.login = login.map_err(|mistake| table.document.report(&password_place, mistake)).ok();
         }
         Some(server)
     }

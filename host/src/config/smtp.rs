@@ -12,8 +12,9 @@ use super::problem::Mistake;
 use super::{Login, SmtpServer, SmtpTls};
 
 const FORMS: &str = "`smtp://user:password@host:587` (STARTTLS), `smtps://user:password@host` (implicit TLS) or \
-                     `smtp://host:25?tls=none`; write special characters in the password as `%` and two hexadecimal \
-                     digits: `@` is `%40`, `/` is `%2F`, `#` is `%23`, `?` is `%3F`, `%` is `%25`";
+                     `smtp://host:25?tls=none` are possible";
+
+const ENCODING: &str = "in the password write `@` as `%40`, `/` as `%2F`, `#` as `%23`, `?` as `%3F` and `%` as `%25`";
 
 /// `smtp://[user:password@]host[:port][?tls=implicit|starttls|none]`, or `smtps://` for implicit TLS. User and password are
 /// percent-decoded. No message about a wrong one repeats any part of it: whatever is misplaced may be the password.
@@ -21,7 +22,8 @@ impl FromStr for SmtpServer {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
-        let wrong = |message: &str| Mistake::new(message, FORMS);
+        // With a login in it, the most likely slip is a special character in the password.
+        let wrong = |message: &str| Mistake::new(message, if text.contains('@') { ENCODING } else { FORMS });
         let url = Url::parse(text).map_err(|_| wrong("is not the URL of a mail server"))?;
         let scheme_tls = match url.scheme() {
             "smtp" => SmtpTls::StartTls,
@@ -36,6 +38,9 @@ impl FromStr for SmtpServer {
         };
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(wrong("has something behind the host that does not belong there"));
+        }
+        if text.contains('@') && url.username().is_empty() {
+            return Err(wrong("has a `@` where no login can be"));
         }
         let tls = tls(&url, scheme_tls)?;
         let port = match url.port() {
@@ -105,19 +110,106 @@ fn tls(url: &Url, by_scheme: SmtpTls) -> Result<SmtpTls, Mistake> {
 }
 
 fn login(url: &Url) -> Result<Option<Login>, Mistake> {
-    let decoded = |part: &str| match percent_decode_str(part).decode_utf8() {
-        Ok(text) if !text.contains(['\0', '\r', '\n']) => Ok(text.into_owned()),
-        _ => Err(Mistake::new("has a login that is not text", FORMS)),
+    let decoded = |part: &str| {
+        let text = percent_decode_str(part).decode_utf8().map(String::from);
+        text.map_err(|_| Mistake::new("has a login that is not UTF-8", ENCODING))
     };
     match (url.username(), url.password()) {
         ("", None) => Ok(None),
-        (user, Some(password)) if !user.is_empty() && !password.is_empty() => {
-            Ok(Some(Login { user: decoded(user)?, password: SecretString::from(decoded(password)?) }))
+        (user, Some(password)) => Login::new(decoded(user)?, decoded(password)?).map(Some),
+        (_, None) => Err(Mistake::new("has half a login: user and password belong together", FORMS)),
+    }
+}
+
+impl Login {
+    /// A login that can be sent: neither part is empty or has control characters in it.
+    pub(super) fn new(user: String, password: String) -> Result<Self, Mistake> {
+        for (part, text) in [("user", &user), ("password", &password)] {
+            if text.is_empty() {
+                return Err(Mistake::new(
+                    format!("the {part} is empty"),
+                    "leave both out for a relay that wants no login",
+                ));
+            }
+            if text.contains(char::is_control) {
+                let hint = "a file that holds it must hold one line";
+                return Err(Mistake::new(format!("the {part} has a control character in it, such as a newline"), hint));
+            }
         }
-        _ => Err(Mistake::new("has half a login: user and password belong together", FORMS)),
+        Ok(Self { user, password: SecretString::from(password) })
     }
 }
 
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn read(text: &str) -> SmtpServer {
+        text.parse().unwrap_or_else(|mistake| panic!("{text}: {mistake}"))
+    }
+
+    #[test]
+    fn the_port_follows_the_protection() {
+        for (text, port, tls) in [
+            ("smtp://mail", 587, SmtpTls::StartTls),
+            ("smtps://mail", 465, SmtpTls::Implicit),
+            ("smtp://mail?tls=none", 25, SmtpTls::None),
+            ("smtp://mail/?tls=implicit", 465, SmtpTls::Implicit),
+            ("smtp://mail:2525?tls=starttls", 2525, SmtpTls::StartTls),
+            ("smtp://[::1]:25?tls=none", 25, SmtpTls::None),
+        ] {
+            let server = read(text);
+            assert_eq!((server.port, server.tls), (port, tls), "{text}");
+        }
+    }
+
+    #[test]
+    fn user_and_password_are_percent_decoded() {
+        let login = read("smtp://ops%40example.com:a%2Fb%23%25%C3%BC@mail").login.unwrap();
+        assert_eq!((login.user.as_str(), login.password.expose_secret()), ("ops@example.com", "a/b#%ü"));
+    }
+
+    #[test]
+    fn neither_debug_nor_display_shows_the_password() {
+        let server = read("smtp://ops:hunter2@mail");
+        assert_eq!(server.to_string(), "smtp://ops@mail:587");
+        assert!(!format!("{server:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_url_without_login_is_shown_as_it_is_read() {
+        for text in ["smtp://mail:587", "smtps://mail:465", "smtp://10.0.0.5:25?tls=none", "smtp://[::1]:2525?tls=none"]
+        {
+            assert_eq!(read(text).to_string(), text);
+            assert_eq!(read(&read(text).to_string()).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn whatever_is_wrong_the_message_repeats_no_part_of_it() {
+        let secrets = ["hunter2", "hunter/2", "hunter?2", "hunter#2", "hunter:2", "hunter 2", "hunter@2", "hunter%FF"];
+        for secret in secrets {
+            let forms =
+                ["x://u:{}@mail", "u:{}@mail", "smtp://u:{}@mail/x", "smtp://u:{}@", "smtp://u:{}@mail:0", "{}"];
+            for form in forms {
+                let mistake = form.replace("{}", secret).parse::<SmtpServer>().unwrap_err();
+                assert!(!mistake.to_string().contains("hunter"), "{mistake}");
+            }
+        }
+        for text in [
+            "smtp://u:587?hunter2@mail",
+            "smtp://u:25?tls=hunter2@mail",
+            "smtp://u:1/hunter2@mail",
+            "smtp://:hunter2@mail",
+        ] {
+            let mistake = text.parse::<SmtpServer>().unwrap_err();
+            assert!(!mistake.to_string().contains("hunter"), "{mistake}");
+        }
+    }
 }

@@ -12,6 +12,9 @@ use super::document::{Document, Place, Table};
 use super::problem::{Mistake, choose, listed};
 use super::quantity;
 
+const TABLE_FORMS: &str =
+    "a table is its name in brackets with its keys on the lines below, or `name = { key = \"value\" }`";
+
 /// A value while it is read. Each way of reading it reports what is wrong and then gives nothing.
 #[derive(Debug)]
 pub(super) struct Value<'d> {
@@ -34,7 +37,7 @@ impl<'d> Value<'d> {
     pub(super) fn string(self) -> Option<(String, Place)> {
         match self.inner {
             DeValue::String(text) => Some((text.into_owned(), self.place)),
-            _ => self.wrong_type("a string"),
+            _ => self.wrong_type("a string", "strings stand in quotes: `\"text\"`"),
         }
     }
 
@@ -50,7 +53,7 @@ impl<'d> Value<'d> {
         let document = self.document;
         let (path, place) = self.string()?;
         if path.is_empty() || path.contains('\0') {
-            document.report(&place, Mistake::plain("is not a path"));
+            document.report(&place, Mistake::new("is not a path", "relative paths begin at the configuration file"));
             return None;
         }
         Some(document.resolve(&path))
@@ -69,7 +72,7 @@ impl<'d> Value<'d> {
                 // All are looked at, so that each wrong one is reported.
                 items.collect::<Vec<_>>().into_iter().collect()
             }
-            inner => Self { document, place, inner }.wrong_type("a list of strings"),
+            inner => Self { document, place, inner }.wrong_type("a list of strings", "such as `[\"one\", \"two\"]`"),
         }
     }
 
@@ -114,14 +117,14 @@ impl<'d> Value<'d> {
     pub(super) fn table(self) -> Option<Table<'d>> {
         match self.inner {
             DeValue::Table(entries) => Some(Table::new(self.document, self.place, entries)),
-            _ => self.wrong_type("a table"),
+            _ => self.wrong_type("a table", TABLE_FORMS),
         }
     }
 
     /// A table as JSON; dates become strings.
     pub(super) fn json(self) -> Option<Map<String, Json>> {
         if !matches!(self.inner, DeValue::Table(_)) {
-            return self.wrong_type("a table");
+            return self.wrong_type("a table", TABLE_FORMS);
         }
         match json(&self.inner) {
             Ok(Json::Object(map)) => Some(map),
@@ -133,8 +136,8 @@ impl<'d> Value<'d> {
         }
     }
 
-    fn wrong_type<T>(self, wanted: &str) -> Option<T> {
-        self.report(Mistake::plain(format!("is {}, not {wanted}", self.type_name())));
+    fn wrong_type<T>(self, wanted: &str, hint: &str) -> Option<T> {
+        self.report(Mistake::new(format!("is {}, not {wanted}", self.type_name()), hint));
         None
     }
 
@@ -156,14 +159,13 @@ fn json(value: &DeValue<'_>) -> Result<Json, Mistake> {
         DeValue::String(text) => Json::String(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map(Json::from)
-            .map_err(|_| Mistake::plain(format!("`{number}` is too large: it must fit in 64 bits")))?,
-        DeValue::Float(number) => number
-            .as_str()
-            .parse()
-            .ok()
-            .and_then(Number::from_f64)
-            .map(Json::Number)
-            .ok_or_else(|| Mistake::plain(format!("`{}` cannot be said in JSON", number.as_str())))?,
+            .map_err(|_| Mistake::new(format!("`{number}` does not fit in 64 bits"), "write it as a string"))?,
+        DeValue::Float(number) => {
+            number.as_str().parse().ok().and_then(Number::from_f64).map(Json::Number).ok_or_else(|| {
+                let message = format!("`{}` cannot be said in JSON, as which the plugin gets it", number.as_str());
+                Mistake::new(message, "write it as a string")
+            })?
+        }
         DeValue::Boolean(truth) => Json::Bool(*truth),
         DeValue::Datetime(date) => Json::String(date.to_string()),
         DeValue::Array(items) => Json::Array(items.iter().map(|item| json(item.get_ref())).collect::<Result<_, _>>()?),

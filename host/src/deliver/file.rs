@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::fs::{self, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
-use super::{Attempt, Failure, Sealed, SinkError, json};
+use super::{Attempt, Failure, Sealed, json};
 use crate::message::Message;
 
 /// A file of JSON lines. Each line is on disk before the message counts as delivered; a file that was moved away or
@@ -49,13 +49,15 @@ impl File {
     }
 
     /// Tries whether the file can be opened for appending; makes it when it is missing.
-    pub(super) async fn check(&mut self) -> Result<String, SinkError> {
+    pub(super) async fn check(&mut self) -> Result<String, Failure> {
         match self.ready().await {
             Ok(_) => Ok(format!("file `{}`, JSON lines", self.path.display())),
-            Err(error) => {
-                Err(SinkError::File { sink: self.sink.clone(), path: self.path.clone(), failure: self.failure(&error) })
-            }
+            Err(error) => Err(self.failure(&error)),
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.sink
     }
 
     async fn append(&mut self, line: &[u8]) -> io::Result<()> {

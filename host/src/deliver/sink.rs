@@ -1,7 +1,5 @@
 //! Where messages go.
 
-use std::path::PathBuf;
-
 use super::email::{Email, EmailError};
 use super::{Attempt, Failure, File, Sealed, Stdout};
 use crate::config::{Output, SinkConfig};
@@ -34,16 +32,6 @@ pub enum SinkError {
     Down {
         /// Name of the sink.
         sink: String,
-        /// What does not work.
-        failure: Failure,
-    },
-    /// The file of a sink cannot be used.
-    #[error("sink `{sink}`: `{}`: {failure}", path.display())]
-    File {
-        /// Name of the sink.
-        sink: String,
-        /// The file.
-        path: PathBuf,
         /// What does not work.
         failure: Failure,
     },
@@ -107,7 +95,10 @@ impl Sink {
                 checked.map_err(|failure| SinkError::Down { sink: email.name().to_owned(), failure })
             }
             Self::Stdout(stdout) => Ok(stdout.describe()),
-            Self::File(file) => file.check().await,
+            Self::File(file) => {
+                let checked = file.check().await;
+                checked.map_err(|failure| SinkError::Down { sink: file.name().to_owned(), failure })
+            }
         }
     }
 }

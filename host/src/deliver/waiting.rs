@@ -44,7 +44,8 @@ pub(super) struct Waiting {
 #[derive(Debug, Default)]
 struct Queue {
     entries: VecDeque<Entry>,
-    in_flight: Option<Arc<Message>>,
+    /// What is being tried, and the memory it takes.
+    in_flight: Option<(Arc<Message>, usize)>,
     weight: usize,
     next: u64,
     closing: bool,
@@ -132,7 +133,7 @@ impl Waiting {
         let oldest = queue.entries.iter().position(|entry| entry.due.is_none_or(|due| due <= now));
         match oldest.and_then(|place| queue.entries.remove(place)) {
             Some(entry) => {
-                queue.in_flight = Some(Arc::clone(&entry.message));
+                queue.in_flight = Some((Arc::clone(&entry.message), entry.weight));
                 Next::Try(Box::new(entry))
             }
             None => queue.entries.iter().filter_map(|entry| entry.due).min().map_or(Next::Rest, Next::Until),
@@ -142,7 +143,18 @@ impl Waiting {
     /// Adds what sealing a message takes.
     pub(super) fn weigh(&self, entry: &mut Entry, more: usize) {
         entry.weight += more;
-        self.lock().weight += more;
+        let mut queue = self.lock();
+        queue.weight += more;
+        queue.in_flight = Some((Arc::clone(&entry.message), entry.weight));
+    }
+
+    /// What was being tried when the worker failed; it is not tried again.
+    pub(super) fn lost(&self) -> Option<Arc<Message>> {
+        let mut queue = self.lock();
+        let (message, weight) = queue.in_flight.take()?;
+        queue.weight = queue.weight.saturating_sub(weight);
+        self.show(queue);
+        Some(message)
     }
 
     /// Puts an entry that was taken out back in its place.
@@ -188,7 +200,7 @@ impl Waiting {
         let mut queue = self.lock();
         queue.closing = true;
         queue.weight = 0;
-        let mut left: Vec<_> = queue.in_flight.take().into_iter().collect();
+        let mut left: Vec<_> = queue.in_flight.take().into_iter().map(|(message, _)| message).collect();
         left.extend(queue.entries.drain(..).map(|entry| entry.message));
         self.show(queue);
         left

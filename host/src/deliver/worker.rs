@@ -1,14 +1,17 @@
 //! Delivers what waits for one sink.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
 use super::waiting::{Entry, Next, Waiting};
 use super::{Attempt, Failure, Fault, Retry, Sealed, Sink, clean};
+use crate::message::Message;
 
 /// How long a sink keeps what it holds open, such as a connection, while nothing comes.
 const WARM: Duration = Duration::from_secs(5);
@@ -22,7 +25,12 @@ struct Down {
 /// Delivers what waits until the end is asked for and nothing is left, or the sink is gone for good.
 pub(super) async fn run(waiting: Arc<Waiting>, sink: Sink, retry: Retry) {
     let mut worker = Worker { waiting, sink, retry, down: None, hurried: false };
-    worker.work().await;
+    // A mistake in a library must not silence a sink for ever: it costs the message that brought it about.
+    while AssertUnwindSafe(worker.work()).catch_unwind().await.is_err() {
+        if let Some(message) = worker.waiting.lost() {
+            worker.refuse(&message, 1, "delivering it failed in dockbell itself; please report this");
+        }
+    }
     worker.sink.rest().await;
 }
 
@@ -72,7 +80,7 @@ impl Worker {
                     sealed
                 }
                 Err(error) => {
-                    self.refuse(&entry, 1, &error.to_string());
+                    self.refuse(&entry.message, 1, &error.to_string());
                     return self.waiting.finish(&entry);
                 }
             },
@@ -91,7 +99,7 @@ impl Worker {
                 Fault::Sink => down = Some(failure),
                 Fault::Message if failure.lasting && sealed.plainer.is_some() => simpler = true,
                 _ if failure.lasting => {
-                    self.refuse(&entry, 1, &failure.error);
+                    self.refuse(&entry.message, 1, &failure.error);
                     continue;
                 }
                 _ => later = Some(failure),
@@ -115,7 +123,7 @@ impl Worker {
             self.waiting.finish(&entry);
         } else if entry.since.elapsed() >= self.retry.give_up {
             let why = format!("given up after {:?}: {}", self.retry.give_up, sealed.pending.join(", "));
-            self.refuse(&entry, sealed.pending.len() as u64, &why);
+            self.refuse(&entry.message, sealed.pending.len() as u64, &why);
             self.waiting.finish(&entry);
         } else {
             self.waiting.stats.send_modify(|stats| stats.retried += 1);
@@ -172,8 +180,7 @@ impl Worker {
         });
     }
 
-    fn refuse(&self, entry: &Entry, recipients: u64, error: &str) {
-        let message = &entry.message;
+    fn refuse(&self, message: &Message, recipients: u64, error: &str) {
         error!(
             sink = %self.waiting.sink, message = %message.id, route = %message.route,
             subject = clean::line(&message.notification.subject, 200), error, "A message is lost."

@@ -75,8 +75,10 @@ impl Cursor {
     #[must_use]
     pub fn since(&self, first: Timestamp, now: Timestamp) -> Timestamp {
         let Some(last) = self.last else { return first };
-        let last = Timestamp::from_nanosecond(i128::from(last)).unwrap_or(now);
-        last.min(now).checked_sub(OVERLAP).unwrap_or(first).max(first.min(now))
+        let last = Timestamp::from_nanosecond(i128::from(last)).unwrap_or(now).min(now);
+        let since = last.checked_sub(OVERLAP).unwrap_or(first);
+        // What was before `first` is not wanted, unless the engine's clock was set back behind it.
+        if last < first { since } else { since.max(first) }
     }
 
     /// Time of the event that was read last.
@@ -105,11 +107,11 @@ impl Cursor {
         self.replay.is_some()
     }
 
-    /// Whether an event is the first that happened a second or more after the connection was made: all that the engine
-    /// repeats comes before it. The second is the resolution of the engine's `Date`.
+    /// Whether an event surely happened after the connection was made: all that the engine repeats comes before it. The
+    /// time of the connection is known to a second (the engine's `Date`); another is for the time that connecting takes.
     #[must_use]
     pub fn ends_replay(&self, event: &Event) -> bool {
-        self.replay.as_ref().is_some_and(|replay| event.time_nanos >= replay.began.saturating_add(1_000_000_000))
+        self.replay.as_ref().is_some_and(|replay| event.time_nanos >= replay.began.saturating_add(2_000_000_000))
     }
 
     /// The engine has repeated all it remembers. None when that was known already.
@@ -156,5 +158,109 @@ impl Cursor {
             bytes.extend_from_slice(text.as_bytes());
         }
         xxh3_128(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(name: &str, seconds: i64) -> Event {
+        Event {
+            attributes: vec![("name".to_owned(), name.to_owned())],
+            time_nanos: seconds * 1_000_000_000,
+            ..Event::default()
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    /// A cursor that has read `a` at 100 s and was connected again at 200 s.
+    fn again() -> Cursor {
+        let mut cursor = Cursor::default();
+        cursor.connected(at(50), false);
+        cursor.take(&event("a", 100));
+        assert_eq!(
+            cursor.replayed(),
+            Some(Replayed { lost_anchor: false, count: 1, oldest_nanos: Some(100_000_000_000) })
+        );
+        cursor.connected(at(200), true);
+        cursor
+    }
+
+    #[test]
+    fn a_reconnect_asks_for_a_minute_before_the_last_event() {
+        let cursor = again();
+        assert_eq!(cursor.since(at(10), at(200)), at(40));
+        assert_eq!(cursor.since(at(90), at(200)), at(90), "never for what was before the start");
+        assert_eq!(cursor.since(at(10), at(80)), at(20), "never in the engine's future");
+        assert_eq!(cursor.since(at(150), at(200)), at(40), "the clock was set back behind the start");
+        assert_eq!(Cursor::default().since(at(10), at(200)), at(10));
+    }
+
+    #[test]
+    fn what_is_repeated_is_known_and_what_is_not_is_late() {
+        let mut cursor = again();
+        assert_eq!(cursor.take(&event("a", 100)), Verdict::Known);
+        assert_eq!(cursor.take(&event("b", 150)), Verdict::Late);
+        assert_eq!(cursor.take(&event("c", 200)), Verdict::New);
+        assert_eq!(cursor.take(&event("c", 200)), Verdict::Known, "out of the memory and live");
+        assert!(!cursor.replayed().unwrap().lost_anchor);
+        assert_eq!(cursor.replayed(), None);
+    }
+
+    #[test]
+    fn a_replay_without_the_last_known_event_has_lost_something() {
+        let mut cursor = again();
+        cursor.take(&event("b", 150));
+        let replayed = cursor.replayed().unwrap();
+        assert_eq!(replayed, Replayed { lost_anchor: true, count: 1, oldest_nanos: Some(150_000_000_000) });
+    }
+
+    #[test]
+    fn a_replay_that_broke_off_has_decided_nothing() {
+        let mut cursor = again();
+        cursor.take(&event("b", 150));
+        cursor.connected(at(300), true);
+        cursor.take(&event("b", 150));
+        assert!(cursor.replayed().unwrap().lost_anchor, "`a` is still missing");
+    }
+
+    #[test]
+    fn a_replay_ends_with_the_first_event_that_is_surely_new() {
+        let cursor = again();
+        assert!(!cursor.ends_replay(&event("b", 201)), "the clock is known to a second");
+        assert!(cursor.ends_replay(&event("b", 202)));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut cursor = Cursor::default();
+        for second in 0..10_000 {
+            assert_eq!(cursor.take(&event("a", second)), Verdict::New);
+        }
+        assert_eq!(cursor.keys.len(), KNOWN);
+    }
+
+    #[test]
+    fn every_part_of_an_event_is_part_of_its_key() {
+        let mut cursor = Cursor::default();
+        let base = Event { detail: "ab".to_owned(), actor_id: "c".to_owned(), ..event("a", 1) };
+        let mut others = vec![base.clone(); 7];
+        others[0].detail = "a".to_owned();
+        others[0].actor_id = "bc".to_owned();
+        others[1].time_nanos += 1;
+        others[2].kind = "x".to_owned();
+        others[3].action = "x".to_owned();
+        others[4].scope = "x".to_owned();
+        others[5].attributes[0].1 = "x".to_owned();
+        others[6].attributes.push(("x".to_owned(), String::new()));
+        let key = cursor.key(&base);
+        assert_eq!(cursor.key(&base.clone()), key);
+        for other in others {
+            assert_ne!(cursor.key(&other), key, "{other:?}");
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Who answers: product, version, and which API to speak.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::header::{DATE, SERVER};
 use hyper::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::address::Address;
 use super::api::{Engine, message};

@@ -140,7 +140,7 @@ fn denied(socket: &Path, group: Option<u32>) -> String {
 
 fn tls(reason: &str) -> &'static str {
     let says = |word: &str| reason.contains(word);
-    if says("UnknownIssuer") || says("unknown issuer") {
+    if says("UnknownIssuer") || says("BadSignature") {
         "the engine's certificate was signed by an authority that is not known here: name it, `tls = { ca = \"ca.pem\" }`"
     } else if says("valid for name") || says("NotValidForName") {
         "use a name or address in `host` that the engine's certificate holds, or make a certificate that holds this one"

@@ -51,8 +51,10 @@ impl Intake {
         if self.until.is_some_and(|until| event.time_nanos > until) {
             return;
         }
-        self.replay_over |= self.cursor.ends_replay(&event);
-        match self.cursor.take(&event) {
+        let verdict = self.cursor.take(&event);
+        // Not one that is known: after the engine's clock was set back those come from its future.
+        self.replay_over |= verdict != Verdict::Known && self.cursor.ends_replay(&event);
+        match verdict {
             Verdict::Known => return,
             Verdict::Late => event.facts.push((Fact::Late, "true".to_owned())),
             Verdict::New => {}

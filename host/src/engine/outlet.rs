@@ -14,7 +14,6 @@ pub(super) struct Outlet {
     engine: Arc<str>,
     queue: Sender<Vec<Event>>,
     missed: Option<Missed>,
-    closed: bool,
 }
 
 /// Events that did not fit.
@@ -27,7 +26,7 @@ struct Missed {
 
 impl Outlet {
     pub(super) fn new(engine: Arc<str>, queue: Sender<Vec<Event>>) -> Self {
-        Self { engine, queue, missed: None, closed: false }
+        Self { engine, queue, missed: None }
     }
 
     /// Hands a batch over, behind the gap if there is one.
@@ -39,10 +38,9 @@ impl Outlet {
         if self.missed.is_some() {
             return self.miss(&batch);
         }
-        match self.queue.try_send(batch) {
-            Ok(()) => {}
-            Err(Refused::Full(batch)) => self.miss(&batch),
-            Err(Refused::Closed(_)) => self.closed = true,
+        // Where nobody takes events out any more, the reader is about to end.
+        if let Err(Refused::Full(batch)) = self.queue.try_send(batch) {
+            self.miss(&batch);
         }
     }
 
@@ -57,11 +55,6 @@ impl Outlet {
         tracing::error!(engine = %self.engine, "events are missing between {from} and {to}: {reason}");
         let texts = [("from", from.to_string()), ("reason", reason.to_owned()), ("to", to.to_string())];
         self.tell("gap", texts.map(|(name, value)| (name.to_owned(), value)).into());
-    }
-
-    /// Whether nobody takes events out any more.
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed
     }
 
     /// Whether there is a gap that could not be told yet.
@@ -80,13 +73,9 @@ impl Outlet {
     /// Tells the gap if there is one and the queue has room for it.
     pub(super) fn tell_gap(&mut self) {
         let Some(missed) = self.missed else { return };
-        match self.queue.try_send(vec![self.gap(missed)]) {
-            Ok(()) => {
-                self.missed = None;
-                tracing::error!(engine = %self.engine, "{} events were missed: dockbell fell behind", missed.count);
-            }
-            Err(Refused::Full(_)) => {}
-            Err(Refused::Closed(_)) => self.closed = true,
+        if self.queue.try_send(vec![self.gap(missed)]).is_ok() {
+            self.missed = None;
+            tracing::error!(engine = %self.engine, "{} events were missed: dockbell fell behind", missed.count);
         }
     }
 

@@ -5,6 +5,8 @@
 //! missing: API 1.52 no longer sends them.
 
 mod podman;
+#[cfg(test)]
+mod tests;
 mod tolerant;
 
 use std::fmt;
@@ -45,7 +47,10 @@ pub fn event(engine: &Arc<str>, line: &[u8]) -> Result<Event, Unreadable> {
         }
     };
     let raw = match serde_json::from_str::<Raw>(text) {
-        Ok(raw) if !raw.kind.0.is_empty() && !raw.action.0.is_empty() => raw,
+        // To the parser an array is as good as an object.
+        Ok(raw) if text.trim_ascii_start().starts_with('{') && !raw.kind.0.is_empty() && !raw.action.0.is_empty() => {
+            raw
+        }
         _ => tolerant::read(text).map_err(|reason| Unreadable::new(line.len() as u64, line, reason))?,
     };
     Ok(raw.into_event(engine))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ use super::error::{EngineError, Fault};
 use super::intake::Intake;
 use super::outlet::Outlet;
 use super::parse::nanos;
-use super::session::{Over, Session};
+use super::session::Session;
 use super::span::{Span, wire};
 use crate::event::Event;
 use crate::queue::Sender;
@@ -41,12 +41,17 @@ pub enum End {
 /// connection that breaks is made again, with growing waits of at most 30 s; this is told by `engine_lost`, once per
 /// outage, and `engine_back`. What the engine repeats is told once, what it forgot is told as a `gap`.
 pub async fn read(engine: Engine, span: Span, queue: Sender<Vec<Event>>, stop: CancellationToken) -> End {
-    let outlet = Outlet::new(engine.name().clone(), queue);
+    let outlet = Outlet::new(engine.name().clone(), queue.clone());
     let intake = Intake::new(engine.name().clone(), span.until.map(nanos), outlet);
-    let mut reader = Reader { engine, span, intake, first: None, outage: None, gap_from: None, steady: false };
+    let give_up = span.until.map(|until| {
+        let left = until.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
+        Instant::now() + left.unsigned_abs() + PATIENCE
+    });
+    let mut reader = Reader { engine, span, intake, give_up, first: None, outage: None, gap_from: None, steady: false };
     tokio::select! {
         biased;
         () = stop.cancelled() => End::Stopped,
+        () = queue.closed() => End::Stopped,
         end = reader.run() => end,
     }
 }
@@ -55,6 +60,8 @@ struct Reader {
     engine: Engine,
     span: Span,
     intake: Intake,
+    /// When a bounded run no longer waits for an engine that is gone.
+    give_up: Option<Instant>,
     /// Where the first connection began to read.
     first: Option<Timestamp>,
     outage: Option<Outage>,
@@ -74,8 +81,7 @@ impl Reader {
         let mut backoff = Backoff::default();
         loop {
             let fault = match self.connection().await {
-                Ok(Over::Complete) => return End::Complete,
-                Ok(Over::Closed) => return End::Stopped,
+                Ok(()) => return End::Complete,
                 Err(fault) => fault,
             };
             if std::mem::take(&mut self.steady) {
@@ -83,7 +89,7 @@ impl Reader {
             }
             self.lost(&fault);
             let wait = backoff.next();
-            if self.out_of_patience(wait) {
+            if self.give_up.is_some_and(|give_up| Instant::now() + wait > give_up) {
                 return End::Incomplete(self.engine.error(fault));
             }
             sleep(wait).await;
@@ -91,7 +97,7 @@ impl Reader {
     }
 
     /// One connection from its beginning to its end.
-    async fn connection(&mut self) -> Result<Over, Fault> {
+    async fn connection(&mut self) -> Result<(), Fault> {
         let met = self.engine.greet().await?;
         let now = met.clock.now();
         let again = self.first.is_some();
@@ -137,13 +143,5 @@ impl Reader {
             }
             Some(_) => tracing::debug!(%engine, "{fault}"),
         }
-    }
-
-    fn out_of_patience(&self, wait: Duration) -> bool {
-        let Some(until) = self.span.until else { return false };
-        let now = Timestamp::now();
-        let past = now.duration_since(until).unsigned_abs();
-        let outage = self.outage.as_ref().map(|outage| outage.began.elapsed()).unwrap_or_default();
-        now > until && past.min(outage) + wait > PATIENCE
     }
 }

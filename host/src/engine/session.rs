@@ -32,15 +32,6 @@ const PINGS_MISSED: u32 = 2;
 /// What Docker remembers, in events (`eventsLimit` in moby `daemon/events/events.go`).
 const DOCKER_REMEMBERS: usize = 256;
 
-/// How a connection ended that did not fail.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Over {
-    /// All of the span was read.
-    Complete,
-    /// Nobody takes the events any more.
-    Closed,
-}
-
 /// One connection, from the first byte of the stream on.
 pub(super) struct Session<'a> {
     engine: &'a Engine,
@@ -71,8 +62,11 @@ impl<'a> Session<'a> {
         self.gap_from
     }
 
-    /// Reads to the end of the stream.
-    pub(super) async fn run(&mut self, mut body: Stream) -> Result<Over, Fault> {
+    /// Reads to the end of the span.
+    ///
+    /// # Errors
+    /// The stream ended before that.
+    pub(super) async fn run(&mut self, mut body: Stream) -> Result<(), Fault> {
         let mut lines = Lines::default();
         let engine = self.engine;
         let mut dead = pin!(dead_link(engine));
@@ -92,13 +86,16 @@ impl<'a> Session<'a> {
                     self.gap_from = self.gap_from.or_else(|| last.and_then(Result::ok));
                     return Err(fault);
                 }
-                () = at(deadline) => if self.is_over() { self.end_replay(); return Ok(Over::Complete) } else { self.end_replay() },
+                () = at(deadline) => {
+                    let over = self.is_over();
+                    self.end_replay();
+                    if over {
+                        return Ok(());
+                    }
+                }
             }
             if self.intake.replay_over {
                 self.end_replay();
-            }
-            if self.intake.outlet.is_closed() {
-                return Ok(Over::Closed);
             }
         }
     }
@@ -109,7 +106,7 @@ impl<'a> Session<'a> {
         first: Option<Result<Bytes, Fault>>,
         body: &mut Stream,
         lines: &mut Lines,
-    ) -> Option<Result<Over, Fault>> {
+    ) -> Option<Result<(), Fault>> {
         let mut next = Some(first);
         while let Some(chunk) = next {
             let Some(Ok(chunk)) = chunk else {
@@ -134,11 +131,11 @@ impl<'a> Session<'a> {
     }
 
     /// The stream has ended, well or with a fault.
-    fn end(&mut self, fault: Option<Fault>) -> Result<Over, Fault> {
+    fn end(&mut self, fault: Option<Fault>) -> Result<(), Fault> {
         let slack = self.clock.now().checked_add(CLOCK_SLACK).unwrap_or(Timestamp::MAX);
         if fault.is_none() && self.span.until.is_some_and(|until| slack >= until) {
             self.end_replay();
-            return Ok(Over::Complete);
+            return Ok(());
         }
         self.gap_from.get_or_insert(self.clock.now());
         Err(fault.unwrap_or(Fault::Closed))
@@ -154,7 +151,7 @@ impl<'a> Session<'a> {
     fn end_deadline(&self) -> Option<Instant> {
         let left = self.span.until?.duration_since(self.clock.at);
         let until = self.clock.asked + left.max(jiff::SignedDuration::ZERO).unsigned_abs();
-        Some(self.last_read.max(until.into()) + END_QUIET)
+        Some(self.last_read.max(until) + END_QUIET)
     }
 
     fn is_over(&self) -> bool {

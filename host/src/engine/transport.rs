@@ -164,20 +164,23 @@ fn handshake_fault(error: &io::Error) -> Fault {
 
 /// What an error of the HTTP client means.
 pub(super) fn fault_of(error: hyper::Error) -> Fault {
+    let mut closed = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        // TLS 1.3 tells after the handshake that it does not like the client's certificate.
-        if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Fault::Tls(tls.to_string());
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            // TLS 1.3 tells after the handshake that it does not like the client's certificate.
+            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                return Fault::Tls(tls.to_string());
+            }
+            closed |= io.kind() == io::ErrorKind::UnexpectedEof;
         }
         source = cause.source();
     }
     if error.is_parse() {
         return Fault::NotAnEngine("the answer is not HTTP".to_owned());
     }
-    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return Fault::Broken("it was closed before the answer was whole".to_owned());
+    if closed {
+        return Fault::Broken("the other side closed it in the middle of an answer".to_owned());
     }
     let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
     Fault::Broken(cause)

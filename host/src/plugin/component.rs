@@ -1,5 +1,6 @@
 //! From a file to a checked component.
 
+use std::fs::Metadata;
 use std::path::PathBuf;
 
 use wasmtime::Engine;
@@ -9,8 +10,16 @@ use super::BUNDLED;
 use super::error::Refused;
 use super::v0_1::{PACKAGE, TRACK, VERSION};
 
-/// Interfaces that a plugin may import, by prefix.
-const OFFERED: [&str; 2] = ["dockbell:plugin/logging@", "wasi:"];
+/// Interfaces that a plugin may import, by prefix: `logging`, and the packages of `wasi:cli/imports`, all that is linked.
+const OFFERED: [&str; 7] = [
+    "dockbell:plugin/logging@",
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
 /// Largest component that is read. CPython makes 18 MB; this leaves room for libraries beside it.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -28,13 +37,25 @@ pub(super) fn read(engine: &Engine, plugin: &str, component: &str) -> Result<(Co
     }
     let path = PathBuf::from(component);
     let unreadable = |source| Refused::Unreadable { plugin: plugin.to_owned(), path: path.clone(), source };
-    let length = std::fs::metadata(&path).map_err(unreadable)?.len();
-    if length > MAX_BYTES {
-        let reason = format!("it has {length} bytes, more than the {MAX_BYTES} that are read");
+    if let Some(reason) = unfit(&std::fs::metadata(&path).map_err(unreadable)?) {
         return Err(Refused::NotAComponent { plugin: plugin.to_owned(), component: component.to_owned(), reason });
     }
     let bytes = std::fs::read(&path).map_err(unreadable)?;
     compile(engine, plugin, component, &bytes)
+}
+
+/// Why a file is not even read: reading a pipe or a device may never end.
+fn unfit(file: &Metadata) -> Option<String> {
+    let length = file.len();
+    if file.is_dir() {
+        Some("it is a folder".to_owned())
+    } else if !file.is_file() {
+        Some("it is not a file but a pipe, a socket or a device".to_owned())
+    } else if length > MAX_BYTES {
+        Some(format!("it has {length} bytes, more than the {MAX_BYTES} that are read"))
+    } else {
+        None
+    }
 }
 
 fn compile(engine: &Engine, plugin: &str, component: &str, bytes: &[u8]) -> Result<(Component, usize), Refused> {
@@ -80,7 +101,13 @@ fn encode(module: &[u8]) -> wasmtime::Result<Vec<u8>> {
     let carries_wit = module.windows(14).any(|window| window == b"component-type");
     wasmtime::ensure!(carries_wit, "it carries no description of its interface (a `component-type` section)");
     let encode = || wit_component::ComponentEncoder::default().validate(true).module(module)?.encode();
-    encode().map_err(|error| wasmtime::Error::msg(format!("it cannot be made into a component: {error:#}")))
+    // The encoder panics at some damaged modules: where the size of a section or a type index leads out of them (0.254).
+    match std::panic::catch_unwind(encode) {
+        Ok(encoded) => {
+            encoded.map_err(|error| wasmtime::Error::msg(format!("it cannot be made into a component: {error:#}")))
+        }
+        Err(_) => wasmtime::bail!("it cannot be made into a component: it is damaged"),
+    }
 }
 
 impl Exports {

@@ -79,7 +79,7 @@ pub enum Refused {
         reason: String,
     },
     /// It did not survive its start.
-    #[error("plugin `{plugin}` cannot be started: {source}")]
+    #[error("plugin `{plugin}` cannot be started: {source}{}", whose_fault(.source))]
     NotStarted {
         /// The plugin's name in the configuration.
         plugin: String,
@@ -96,7 +96,8 @@ pub enum Refused {
     },
 }
 
-/// Why one call failed. The instance is gone, except after [`CallError::Failed`]; the next call has a fresh one.
+/// Why one call failed. Where the plugin did not come to an end by itself (a trap, a timeout, a memory refusal) its instance
+/// is gone, and the next call has a fresh one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The plugin itself returned an error.
@@ -111,6 +112,9 @@ pub enum CallError {
     /// The plugin wanted more memory than `memory` allows.
     #[error("it wanted more than its {} MiB of memory\nhint: `memory` in the plugin's table allows more", .0 >> 20)]
     OutOfMemory(usize),
+    /// The plugin wanted larger function tables than any plugin gets.
+    #[error("it wanted more than {0} table entries")]
+    TableFull(usize),
     /// What it returned is not what the interface asks for.
     #[error("its answer cannot be used: {0}")]
     BadAnswer(String),
@@ -124,7 +128,7 @@ impl CallError {
             Self::Failed(_) => "error",
             Self::Trapped(_) => "trap",
             Self::TimedOut(_) => "timeout",
-            Self::OutOfMemory(_) => "memory",
+            Self::OutOfMemory(_) | Self::TableFull(_) => "memory",
             Self::BadAnswer(_) => "answer",
         }
     }
@@ -146,6 +150,16 @@ fn elsewhere(is: &Option<Role>) -> String {
         Some(Role::Filter) => "; it is a filter: name it under `filters` of a route".to_owned(),
         Some(Role::Formatter) => "; it is a formatter: name it as `formatter` of a route".to_owned(),
         None => String::new(),
+    }
+}
+
+/// A hint for what no setting mends; the other failures carry their own.
+fn whose_fault(source: &CallError) -> &'static str {
+    match source {
+        CallError::Trapped(_) | CallError::TableFull(_) => {
+            "\nhint: this is a fault of the plugin: show its author this message and what it logged"
+        }
+        _ => "",
     }
 }
 

@@ -18,6 +18,8 @@ use crate::message::{Batch, Notification};
 const MAX_NOTIFICATIONS: usize = 16;
 /// Bytes of a subject; RFC 5322 allows lines of 998.
 const MAX_SUBJECT: usize = 900;
+/// Bytes of a media type; RFC 6838 allows 127 on each side of the `/`.
+const MAX_MEDIA_TYPE: usize = 255;
 /// Bytes kept of an error that a plugin returns.
 const MAX_ERROR: usize = 1024;
 
@@ -113,6 +115,7 @@ impl Instance {
         }
         let live = Live::start(&plugin).await.map_err(|error| match error {
             CallError::Failed(reason) => Refused::Configuration { plugin: plugin.name.to_string(), reason },
+            CallError::BadAnswer(reason) => Refused::Misfit { plugin: plugin.name.to_string(), reason },
             source => Refused::NotStarted { plugin: plugin.name.to_string(), source },
         })?;
         Ok(Self { plugin, live: Some(live) })
@@ -130,7 +133,7 @@ impl Instance {
     fn end_call<T>(&mut self, outcome: Result<wasmtime::Result<Result<T, String>>, Elapsed>) -> Result<T, CallError> {
         let Some(live) = &mut self.live else { return Err(CallError::Trapped("there is no instance".to_owned())) };
         let ended = live.end_call(outcome, &self.plugin);
-        if matches!(ended, Err(CallError::Trapped(_) | CallError::TimedOut(_) | CallError::OutOfMemory(_))) {
+        if !matches!(ended, Ok(_) | Err(CallError::Failed(_))) {
             self.live = None;
         }
         ended
@@ -144,16 +147,17 @@ impl Live {
         let started = timeout(plugin.timeout, plugin.pre.instantiate_async(&mut store)).await;
         let instance = match started {
             Err(_) => return Err(CallError::TimedOut(plugin.timeout)),
-            Ok(Err(error)) => return Err(classify(&error, store.data(), plugin.memory, voice.end_call())),
+            Ok(Err(error)) => return Err(classify(&error, store.data_mut().memory.refused.take(), voice.end_call())),
             Ok(Ok(instance)) => instance,
         };
-        let misfit = |error: wasmtime::Error| CallError::BadAnswer(format!("{error:#}"));
-        let setup = plugin.setup.load(&mut store, &instance).map_err(misfit)?;
+        let misfit =
+            |what: &'static str| move |error: wasmtime::Error| CallError::BadAnswer(format!("`{what}`: {error:#}"));
+        let setup = plugin.setup.load(&mut store, &instance).map_err(misfit("configure"))?;
         let filter = plugin.filter.as_ref().map(|indices| indices.load(&mut store, &instance));
         let formatter = plugin.formatter.as_ref().map(|indices| indices.load(&mut store, &instance));
         let mut live = Self {
-            filter: filter.transpose().map_err(misfit)?,
-            formatter: formatter.transpose().map_err(misfit)?,
+            filter: filter.transpose().map_err(misfit("accept"))?,
+            formatter: formatter.transpose().map_err(misfit("format"))?,
             store,
         };
         let outcome = timeout(plugin.timeout, setup.call_configure(&mut live.store, &plugin.config)).await;
@@ -167,25 +171,30 @@ impl Live {
         plugin: &Plugin,
     ) -> Result<T, CallError> {
         let said = self.store.data().voice.end_call();
+        let refused = self.store.data_mut().memory.refused.take();
         match outcome {
-            Ok(Ok(Ok(value))) => {
-                self.store.data_mut().memory.refused = false;
-                Ok(value)
-            }
+            Ok(Ok(Ok(value))) => Ok(value),
             Ok(Ok(Err(text))) => Err(CallError::Failed(one_line(&text, MAX_ERROR))),
-            Ok(Err(error)) => Err(classify(&error, self.store.data(), plugin.memory, said)),
+            Ok(Err(error)) => Err(classify(&error, refused, said)),
             Err(_) => Err(CallError::TimedOut(plugin.timeout)),
         }
     }
 }
 
 /// A trap in words. A guest that is refused memory usually aborts, so a refusal explains the trap that follows it.
-fn classify(error: &wasmtime::Error, sandbox: &Sandbox, memory: usize, said: Option<String>) -> CallError {
-    if sandbox.memory.refused {
-        return CallError::OutOfMemory(memory);
+fn classify(error: &wasmtime::Error, refused: Option<CallError>, said: Option<String>) -> CallError {
+    if let Some(refused) = refused {
+        return refused;
     }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return CallError::Trapped(format!("it ended itself with exit code {}", exit.0));
+    }
+    // Wasmtime has no type for this one.
+    if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+        return CallError::BadAnswer(format!(
+            "it is more than the {} MiB that a call may hand over",
+            HOSTCALL_BYTES >> 20
+        ));
     }
     let what = match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => "it aborted (`unreachable`)".to_owned(),
@@ -218,14 +227,27 @@ fn check(mut notifications: Vec<Notification>) -> Result<Vec<Notification>, Call
         if notification.alternative("text/plain").is_none() {
             return bad("a message has no `text/plain` form".to_owned());
         }
+        if let Some(form) = notification.alternatives.iter().find(|form| !is_media_type(&form.media_type)) {
+            return bad(format!("`{}` is not a media type", one_line(&form.media_type, MAX_MEDIA_TYPE)));
+        }
     }
     Ok(notifications)
 }
 
-/// Text as one line of at most `limit` bytes: control characters become spaces.
+/// Two names of RFC 6838 and no parameters. Sinks put it into headers, where a line break would begin another one.
+fn is_media_type(text: &str) -> bool {
+    let name = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        !part.is_empty() && part.bytes().all(allowed)
+    };
+    text.len() <= MAX_MEDIA_TYPE && text.split_once('/').is_some_and(|(kind, form)| name(kind) && name(form))
+}
+
+/// Text as one line of at most `limit` bytes: control characters become spaces, and those around it are left out.
 fn one_line(text: &str, limit: usize) -> String {
+    let blank = |char: char| char.is_control() || char.is_whitespace();
     let mut line = String::with_capacity(text.len().min(limit));
-    for char in text.trim().chars() {
+    for char in text.trim_matches(blank).chars() {
         if line.len() + char.len_utf8() > limit {
             break;
         }

@@ -65,8 +65,13 @@ impl Voice {
         }
     }
 
-    /// Ends a call: says how much was swallowed, and hands out the last error line, which a trap's message wants.
+    /// Ends a call: says the rest of standard output and how much was swallowed, and hands out the last error line, which a
+    /// trap's message wants.
     pub(super) fn end_call(&self) -> Option<String> {
+        let rest = std::mem::take(&mut self.state().partial);
+        if !rest.is_empty() {
+            self.say(Level::Info, &String::from_utf8_lossy(&rest));
+        }
         let mut state = self.state();
         let swallowed = std::mem::take(&mut state.swallowed);
         state.lines = 0;

@@ -6,12 +6,18 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::error::CallError;
 use super::log::{StandardStream, Voice};
 
 /// Bytes that a guest may hand to the host in one call, counted by wasmtime while it copies them.
 pub(super) const HOSTCALL_BYTES: usize = 16 << 20;
 /// Entries of all function tables of an instance. CPython, the largest guest known, has below 20,000.
 const TABLE_ELEMENTS: usize = 100_000;
+/// Streams, pollables and the like that an instance may hold at once. They live in the host's memory, which `memory` does
+/// not count; wasmtime's own bound of a million is some hundred MiB.
+const RESOURCES: usize = 1_000;
+/// Random bytes that a guest may ask for in one call. They too are made in the host's memory (wasmtime's bound: 64 MiB).
+const RANDOM_BYTES: u64 = 1 << 20;
 
 /// The state of one store.
 pub(super) struct Sandbox {
@@ -27,8 +33,10 @@ pub(super) struct MemoryLimit {
     limit: usize,
     used: usize,
     elements: usize,
-    /// Whether the guest was refused memory since the last look.
-    pub(super) refused: bool,
+    /// What was counted before the last growth, which may still fail.
+    before: (usize, usize),
+    /// What the guest was refused since the last look.
+    pub(super) refused: Option<CallError>,
 }
 
 impl Sandbox {
@@ -39,19 +47,19 @@ impl Sandbox {
             .stderr(StandardStream(voice.clone()))
             .allow_tcp(false)
             .allow_udp(false)
+            .max_random_size(RANDOM_BYTES)
             .build();
-        let sandbox = Self {
-            voice,
-            memory: MemoryLimit { limit: memory, used: 0, elements: 0, refused: false },
-            wasi,
-            resources: ResourceTable::new(),
-        };
+        let mut resources = ResourceTable::new();
+        resources.set_max_capacity(RESOURCES);
+        let memory = MemoryLimit { limit: memory, used: 0, elements: 0, before: (0, 0), refused: None };
+        let sandbox = Self { voice, memory, wasi, resources };
         let mut store = Store::new(engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         // At each tick the guest makes room for other tasks; that also lets the timeout around the call look at the clock.
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+        // Tokio's own `yield_now`, since only that lets a thread that runs nothing else look at its timers every time.
+        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
         store
     }
 }
@@ -64,14 +72,21 @@ impl WasiView for Sandbox {
 
 impl MemoryLimit {
     fn fits(&mut self, used: usize, elements: usize) -> bool {
-        let fits = used <= self.limit && elements <= TABLE_ELEMENTS;
-        if fits {
-            self.used = used;
-            self.elements = elements;
+        self.before = (self.used, self.elements);
+        if used > self.limit {
+            self.refused = Some(CallError::OutOfMemory(self.limit));
+        } else if elements > TABLE_ELEMENTS {
+            self.refused = Some(CallError::TableFull(TABLE_ELEMENTS));
         } else {
-            self.refused = true;
+            (self.used, self.elements) = (used, elements);
+            return true;
         }
-        fits
+        false
+    }
+
+    /// A growth that was allowed did not come about: the guest's own maximum was in the way, or the system had no memory.
+    const fn take_back(&mut self) {
+        (self.used, self.elements) = self.before;
     }
 }
 
@@ -81,8 +96,18 @@ impl ResourceLimiter for MemoryLimit {
         Ok(self.fits(used, self.elements))
     }
 
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.take_back();
+        Ok(())
+    }
+
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let elements = self.elements.saturating_sub(current).saturating_add(desired);
         Ok(self.fits(self.used, elements))
+    }
+
+    fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.take_back();
+        Ok(())
     }
 }

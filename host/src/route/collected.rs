@@ -68,7 +68,7 @@ impl Collected {
     /// Makes a batch of what waits and begins anew.
     pub fn seal(&mut self, route: &Arc<str>, group: &str, phase: Phase, notes: Vec<String>) -> Batch {
         let mut taken = std::mem::take(self);
-        taken.counts.sort_by(|one, other| other.events.cmp(&one.events));
+        taken.counts.sort_by_key(|count| std::cmp::Reverse(count.events));
         let mut events = taken.first;
         events.extend(taken.last);
         Batch {

@@ -39,7 +39,7 @@ impl Guarded {
     /// Whether the event passes; a failure counts as `on-error` says.
     pub async fn accept(&mut self, event: &Event) -> bool {
         if self.rests_until.is_some_and(|until| Instant::now() < until) {
-            self.unexamined += 1;
+            self.unexamined = self.unexamined.saturating_add(1);
             return self.on_error == OnError::Pass;
         }
         match self.filter.accept(event).await {
@@ -58,8 +58,8 @@ impl Guarded {
     }
 
     fn failed(&mut self, error: CallError) {
-        self.failures += 1;
-        self.unexamined += 1;
+        self.failures = self.failures.saturating_add(1);
+        self.unexamined = self.unexamined.saturating_add(1);
         let plugin = self.filter.name();
         if self.failures >= FAILURES {
             self.rests_until = Some(Instant::now() + REST);
@@ -71,14 +71,17 @@ impl Guarded {
         self.last_error = Some(error);
     }
 
-    /// What a message must say about failures since the last note.
+    /// What a message must say about events that were decided without the filter since the last note.
     pub fn take_note(&mut self) -> Option<String> {
-        let error = self.last_error.take()?;
+        let error = self.last_error.as_ref().filter(|_| self.unexamined > 0)?;
         let verdict = match self.on_error {
             OnError::Pass => "passed unexamined",
             OnError::Drop => "dropped unexamined",
         };
-        let count = std::mem::take(&mut self.unexamined);
-        Some(format!("filter `{}` failed, {count} events were {verdict}: {}", self.filter.name(), error.brief()))
+        let events = match std::mem::take(&mut self.unexamined) {
+            1 => "1 event was".to_owned(),
+            count => format!("{count} events were"),
+        };
+        Some(format!("filter `{}` failed, {events} {verdict}: {}", self.filter.name(), error.brief()))
     }
 }

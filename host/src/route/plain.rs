@@ -94,7 +94,7 @@ fn what(event: &Event) -> String {
     let code = event.fact(Fact::ExitCode).or_else(|| event.attribute("exitCode"));
     more.extend(code.map(|code| format!("exit {}", clean(code))));
     more.extend(event.fact(Fact::Cause).map(clean));
-    more.extend(event.fact(Fact::Restarts).map(|restarts| format!("{} restarts in 10 min", clean(restarts))));
+    more.extend(event.fact(Fact::Restarts).map(|restarts| format!("restarts in 10 min: {}", clean(restarts))));
     if !more.is_empty() {
         let _ = write!(text, " ({})", more.join(", "));
     }

@@ -22,7 +22,6 @@
 //! export_filter!(Failed);
 //! # let event = Event { action: "die".into(), facts: vec![("exit-code".into(), "3".into())], ..Event::default() };
 //! # assert_eq!(Failed.accept(&event), Ok(true));
-//! # fn main() {}
 //! ```
 //!
 //! Build it with `cargo build --release --target wasm32-unknown-unknown`: dockbell takes the `.wasm` file as it is, for the

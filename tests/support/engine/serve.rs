@@ -1,6 +1,7 @@
 //! The HTTP side of the scripted engine.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Shared, State};
+use super::{Shared, State, Stream};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -153,7 +154,9 @@ fn events(query: &str, state: &mut State) -> Response<Body> {
     }
     let [since, until] = bounds;
     let now = i64::try_from(state.now().as_nanosecond()).expect("a time before 2262");
-    let (sender, receiver) = unbounded_channel();
+    let (chunks, receiver) = unbounded_channel();
+    let stream = Stream { chunks, waiting: Arc::default() };
+    let waiting = Arc::clone(&stream.waiting);
     if since.is_some() || until.is_some() {
         // As in moby: from the newest back to the first that is too old.
         let fits = |time: &i64| since.is_none_or(|since| *time >= since);
@@ -161,27 +164,30 @@ fn events(query: &str, state: &mut State) -> Response<Body> {
         let mut lines: Vec<_> = newest_first.filter(|(time, _)| until.is_none_or(|until| *time <= until)).collect();
         lines.reverse();
         for (_, line) in lines {
-            sender.send(line.clone()).expect("the receiver is here");
+            stream.send(line.clone());
         }
     }
     let left = until.map(|until| until - now);
     if left.is_none_or(|left| left > 0) || !state.closes {
-        state.streams.push(sender);
+        state.streams.push(stream);
     }
     let closes_after = left.filter(|_| state.closes).map(|left| Duration::from_nanos(left.max(0).cast_unsigned()));
-    let body = StreamBody::new(unfold((receiver, closes_after.map(|left| tokio::time::Instant::now() + left)), next));
+    let body =
+        StreamBody::new(unfold((receiver, waiting, closes_after.map(|left| tokio::time::Instant::now() + left)), next));
     let body = body.boxed_unsync();
     Response::builder().header(CONTENT_TYPE, "application/json").body(body).expect("a response")
 }
 
-type Source = (UnboundedReceiver<Bytes>, Option<tokio::time::Instant>);
+type Source = (UnboundedReceiver<Bytes>, Arc<AtomicUsize>, Option<tokio::time::Instant>);
 
-async fn next((mut receiver, end): Source) -> Option<(Result<Frame<Bytes>, Infallible>, Source)> {
+async fn next((mut receiver, waiting, end): Source) -> Option<(Result<Frame<Bytes>, Infallible>, Source)> {
     let chunk = match end {
         None => receiver.recv().await,
         Some(end) => tokio::time::timeout_at(end, receiver.recv()).await.unwrap_or_default(),
     };
-    Some((Ok(Frame::data(chunk?)), (receiver, end)))
+    let chunk = chunk?;
+    waiting.fetch_sub(1, Ordering::SeqCst);
+    Some((Ok(Frame::data(chunk)), (receiver, waiting, end)))
 }
 
 fn unix_nanos(text: &str) -> Option<i64> {

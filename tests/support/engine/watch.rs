@@ -7,9 +7,9 @@ use std::time::Duration;
 use dockbell::engine::{End, Engine, Span, read};
 use dockbell::event::Event;
 use dockbell::queue::{Receiver, queue};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::{PATIENCE, ScriptedEngine};
 
@@ -18,7 +18,7 @@ use super::{PATIENCE, ScriptedEngine};
 pub struct Watch {
     receiver: Receiver<Vec<Event>>,
     ready: VecDeque<Event>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<End>,
 }
 
@@ -35,8 +35,8 @@ impl Watch {
     pub fn start(engine: &ScriptedEngine, span: Span, bytes: u32) -> Self {
         let engine = Engine::new(Arc::from("local"), &engine.config()).expect("a good configuration");
         let (sender, receiver) = queue(bytes);
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(read(engine, span, sender, stopped));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(read(engine, span, sender, stop.clone()));
         Self { receiver, ready: VecDeque::new(), stop, task }
     }
 
@@ -44,7 +44,7 @@ impl Watch {
     pub async fn try_next(&mut self) -> Option<Event> {
         while self.ready.is_empty() {
             let batch = timeout(PATIENCE, self.receiver.recv()).await;
-            self.ready.extend(batch.expect("an event within 20 s")?);
+            self.ready.extend(batch.expect("an event within 90 s")?);
         }
         self.ready.pop_front()
     }
@@ -57,7 +57,7 @@ impl Watch {
     /// The next batch of events, as it was handed over.
     pub async fn batch(&mut self) -> Vec<Event> {
         let batch = timeout(PATIENCE, self.receiver.recv()).await;
-        batch.expect("a batch within 20 s").expect("a batch, not the end")
+        batch.expect("a batch within 90 s").expect("a batch, not the end")
     }
 
     /// The next event with that action; those before it are dropped.
@@ -89,7 +89,12 @@ impl Watch {
 
     /// Tells the reader to stop.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
+    }
+
+    /// Takes no more events, without telling the reader to stop.
+    pub fn abandon(self) {
+        drop(self.receiver);
     }
 
     /// Everything until the reader ends, and why it did.
@@ -98,7 +103,7 @@ impl Watch {
         while let Some(event) = self.try_next().await {
             events.push(event);
         }
-        let end = timeout(PATIENCE, self.task).await.expect("the end within 20 s");
+        let end = timeout(PATIENCE, self.task).await.expect("the end within 90 s");
         (events, end.expect("no panic"))
     }
 }

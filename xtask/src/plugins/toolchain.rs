@@ -5,10 +5,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What the plugins are built for.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Debian's Rust for browsers: it has no library built for wasm, but its sources.
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+/// For a machine where no Rust has brought `rust-lld` along.
+const DEBIAN_LINKER: &str = "lld-19";
 const DEBIAN_LIBRARY: &str = "/usr/lib/rustlib/src/rust";
 
 /// A Rust that can build the plugins.
@@ -73,7 +76,7 @@ impl Toolchain {
             return Ok(None);
         }
         let linker = rust_lld(&sysroot()?).or_else(wasm_ld).with_context(|| {
-            format!("no linker for {TARGET} was found\nhint: `rust-lld` comes with rustup's Rust, `wasm-ld` with Debian's package `lld-19`")
+            format!("no linker for {TARGET} was found\nhint: `rust-lld` comes with rustup's Rust, `wasm-ld` with Debian's package `{DEBIAN_LINKER}`")
         })?;
         let library = library.to_path_buf();
         Ok(Some(Self { cargo, rustc, linker, library, build_std: true }))
@@ -98,17 +101,20 @@ fn wasm_ld() -> Option<PathBuf> {
 }
 
 fn install() -> Result<()> {
-    let packages = DEBIAN_PACKAGES.join(" ");
-    eprintln!("no Rust for {TARGET} is installed: installing Debian's packages {packages}");
-    let hint = format!("hint: run `rustup target add {TARGET}`, or `sudo apt-get install {packages}`");
-    for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends"]] {
-        let mut apt = Command::new("apt-get");
-        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        if arguments[0] == "install" {
-            apt.args(DEBIAN_PACKAGES);
-        }
-        let status = apt.status().with_context(|| format!("cannot run `apt-get`\n{hint}"))?;
-        ensure!(status.success(), "`apt-get {}` failed: {status}\n{hint}", arguments[0]);
+    let mut packages = DEBIAN_PACKAGES.to_vec();
+    if sysroot().ok().as_deref().and_then(rust_lld).or_else(wasm_ld).is_none() {
+        packages.push(DEBIAN_LINKER);
+    }
+    let hint = format!("hint: run `rustup target add {TARGET}`, or `sudo apt-get install {}`", packages.join(" "));
+    eprintln!("no Rust for {TARGET} is installed: installing Debian's packages {}", packages.join(" "));
+    let install = [&["install", "--yes", "--no-install-recommends"], packages.as_slice()].concat();
+    for arguments in [&["update"][..], &install] {
+        let status = Command::new("apt-get")
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .status()
+            .with_context(|| format!("cannot run `apt-get`\n{hint}"))?;
+        ensure!(status.success(), "`apt-get {}` failed: {status}\n{hint}", arguments.join(" "));
     }
     Ok(())
 }

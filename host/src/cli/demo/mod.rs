@@ -121,7 +121,7 @@ fn show(number: usize, mail: &[u8], folder: Option<&Path>) -> anyhow::Result<()>
         let value = parsed.headers.get_first_value(name).unwrap_or_default();
         let _ = writeln!(text, "{bold}{name}:{bold:#} {value}");
     }
-    let _ = write!(text, "\n{}", body(&parsed, "text/plain").unwrap_or_default());
+    let _ = writeln!(text, "\n{}", body(&parsed, "text/plain").unwrap_or_default().trim_end());
     print(&text);
     if let Some(folder) = folder {
         let save = |ending: &str, content: &[u8]| {

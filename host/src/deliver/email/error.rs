@@ -222,8 +222,10 @@ impl SmtpError {
         match (&self.cause, self.stage) {
             (Cause::NoUtf8 { .. }, _) | (Cause::Unfit(_), Rcpt) => (Fault::Recipient, true),
             (Cause::Unfit(_), _) => (Fault::Message, true),
-            // The server goes away; it wants a login first.
-            (Cause::No { code: 421 | 530, .. }, _) => (Fault::Sink, false),
+            // The server goes away; it wants a login first; it has no room for anything.
+            (Cause::No { code: 421 | 530, .. }, _) | (Cause::No { code: 452, .. }, Data | Body | Accept) => {
+                (Fault::Sink, false)
+            }
             (Cause::No { code: 552, .. }, Mail) => (Fault::Message, true),
             // RFC 5321 section 4.5.3.1.10: 552 for too many recipients counts as 452.
             (Cause::No { code, .. }, Rcpt) => (Fault::Recipient, *code >= 500 && *code != 552),

@@ -1,7 +1,7 @@
 //! Mail over SMTP.
 //!
-//! [`render`] makes the mail, whose bytes depend on the message alone. [`Connection`](connection::Connection) speaks with the
-//! server, stage by stage, each with its own limit; [`smtp`] makes one transaction of it, with a result for each recipient.
+//! `render` makes the mail, whose bytes depend on the message alone. `connection` speaks with the server, stage by stage,
+//! each with its own limit; `smtp` makes one transaction of it, with a result for each recipient.
 
 mod address;
 mod connection;

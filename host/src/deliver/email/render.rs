@@ -2,6 +2,7 @@
 //! message is the same mail whenever it is written.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use lettre::Message as Mail;
 use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue, MIME_VERSION_1_0};
@@ -51,7 +52,8 @@ fn head(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Re
     let mut head = addressed(Mail::builder().envelope(envelope).from(from.clone()), to)
         // A subject that looks encoded already would be shown as what it decodes to.
         .subject(clean::line(&told.subject, SUBJECT).replace("=?", "= ?"))
-        .date(message.sealed_at.into())
+        // A date before 1970 cannot be written, and is wrong anyway.
+        .date(message.sealed_at.max(Timestamp::UNIX_EPOCH).into())
         .message_id(Some(format!("<{}@{domain}>", message.id)))
         .in_reply_to(thread.clone())
         .references(thread);
@@ -79,7 +81,7 @@ fn head(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Re
 fn addressed(head: MessageBuilder, to: &[Mailbox]) -> MessageBuilder {
     let named = to.iter().filter(|to| is_ascii(to));
     let head = named.fold(head, |head, to| head.to(to.clone()));
-    if to.iter().any(|to| is_ascii(to)) {
+    if to.iter().any(is_ascii) {
         return head;
     }
     head.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("To"), "undisclosed-recipients:;".to_owned()))

@@ -9,9 +9,12 @@ fn entry(event: Event) -> (String, String) {
     (subject, severity(&mail).to_owned())
 }
 
+/// Action, facts, entry, severity.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[test]
 fn a_container_event_is_told_in_words_where_dockbell_knows_more() {
-    let cases: &[(&str, &[(&str, &str)], &str, &str)] = &[
+    let cases: &[Case<'_>] = &[
         ("start", &[], "web start", "info"),
         ("start", &[("recovered-after", "59s")], "web start (recovered after 59s)", "info"),
         ("die", &[("cause", "crashed"), ("exit-code", "1")], "web crashed (exit 1)", "error"),

@@ -1,0 +1,140 @@
+//! The stages of the way of an event, one by one and together, within this process.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dockbell::app::feed::{Feed, Inlet};
+use dockbell::config::{GroupBy, OnError, PluginConfig, RouteConfig};
+use dockbell::engine::{Engine, Span, parse, read};
+use dockbell::event::Event;
+use dockbell::plugin::{Filter, Plugin, Runtime};
+use dockbell::queue::{Receiver, queue};
+use dockbell::route::Route;
+use dockbell::route::filters::Guarded;
+use dockbell::route::formatter::RouteFormatter;
+use dockbell::route::group::Digest;
+use dockbell::route::plain::Plain;
+use dockbell_tests::engine::ScriptedEngine;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
+
+use crate::CONDITION;
+use crate::condition::Condition;
+use crate::refusal::Place;
+
+/// As in the program.
+const QUEUE: u32 = 64 << 20;
+
+fn name() -> Arc<str> {
+    Arc::from("local")
+}
+
+fn parsed(lines: &[Bytes]) -> Vec<Event> {
+    lines.iter().map(|line| parse::event(&name(), line).unwrap()).collect()
+}
+
+pub(crate) fn parsing(lines: &[Bytes]) -> Duration {
+    let name = name();
+    let begin = Instant::now();
+    for line in lines {
+        black_box(parse::event(&name, line).unwrap());
+    }
+    begin.elapsed()
+}
+
+/// A reader on a scripted engine that has sent nothing yet.
+async fn reader() -> (ScriptedEngine, Engine, Receiver<Vec<Event>>, CancellationToken) {
+    let scripted = ScriptedEngine::unix().await;
+    let engine = Engine::new(name(), &scripted.config()).unwrap();
+    let (sender, receiver) = queue(QUEUE);
+    let stop = CancellationToken::new();
+    tokio::spawn(read(engine.clone(), Span::default(), sender, stop.clone()));
+    scripted.subscribed(1).await;
+    (scripted, engine, receiver, stop)
+}
+
+pub(crate) async fn reading(lines: &[Bytes]) -> Duration {
+    let (scripted, _, mut receiver, stop) = reader().await;
+    let begin = Instant::now();
+    scripted.send_lines(lines.iter().cloned());
+    let mut count = 0;
+    while count < lines.len() {
+        count += receiver.recv().await.unwrap().len();
+    }
+    let time = begin.elapsed();
+    stop.cancel();
+    time
+}
+
+fn plugin(runtime: &Runtime) -> Arc<Plugin> {
+    let config = PluginConfig { config: serde_json::from_str(CONDITION).unwrap(), ..PluginConfig::new("match") };
+    runtime.load("trouble", &config).unwrap()
+}
+
+pub(crate) async fn filtering(lines: &[Bytes]) -> Duration {
+    let events = parsed(lines);
+    let runtime = Runtime::new().unwrap();
+    let mut filter = Filter::start(plugin(&runtime)).await.unwrap();
+    let begin = Instant::now();
+    for event in &events {
+        black_box(filter.accept(event).await.unwrap());
+    }
+    begin.elapsed()
+}
+
+pub(crate) fn filtering_natively(lines: &[Bytes]) -> Duration {
+    let native = |event: Event| dockbell_plugin::Event {
+        engine: event.engine.to_string(),
+        kind: event.kind,
+        action: event.action,
+        detail: event.detail,
+        actor_id: event.actor_id,
+        scope: event.scope,
+        time_nanos: event.time_nanos,
+        attributes: event.attributes,
+        facts: vec![],
+    };
+    let events: Vec<_> = parsed(lines).into_iter().map(native).collect();
+    let condition = Condition::compile(&Place::Root, &serde_json::from_str(CONDITION).unwrap()).unwrap();
+    let begin = Instant::now();
+    for event in &events {
+        black_box(condition.holds(event));
+    }
+    begin.elapsed()
+}
+
+pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
+    let runtime = Runtime::new().unwrap();
+    let filter = Guarded::start(plugin(&runtime), OnError::Pass).await.unwrap();
+    let config = RouteConfig {
+        engines: vec![],
+        filters: vec![],
+        formatter: "plain".to_owned(),
+        to: vec![],
+        group_by: GroupBy::Service,
+        settle: Duration::from_secs(1),
+        window: Duration::from_secs(60),
+        window_max: Duration::from_secs(3600),
+    };
+    let plain = Plain { hostname: "bench".to_owned(), zone: TimeZone::UTC };
+    let digest = Digest::new("default", &config).at_end();
+    let mut route = Route::new("default", &[], vec![filter], digest, RouteFormatter::plain(plain));
+
+    let (scripted, engine, receiver, stop) = reader().await;
+    let (inlet, mut events) = queue(QUEUE);
+    tokio::spawn(Feed::new(engine, vec![Inlet::new(Arc::from("default"), inlet)]).run(receiver));
+    let begin = Instant::now();
+    scripted.send_lines(lines.iter().cloned());
+    let mut count = 0;
+    while count < lines.len() {
+        let taken = events.recv().await.unwrap();
+        count += taken.len();
+        route.take(&taken, Timestamp::now()).await;
+    }
+    let time = begin.elapsed();
+    stop.cancel();
+    time
+}
