@@ -1,4 +1,5 @@
-//! Open groups by key, and when each is due, by the wall clock, so that a durable store can take this over as it is.
+//! Open groups by key, and when each is due, by the wall clock. A route works with these; what must outlive it stands in the
+//! store as one [`GroupRow`](super::GroupRow) each.
 
 use std::collections::{BTreeSet, HashMap};
 
