@@ -42,6 +42,26 @@ fn succeed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+#[test]
+fn the_build_stage_is_sent_all_that_the_program_is_built_from() {
+    let docker = engine();
+    let folder = tempfile::tempdir().unwrap();
+    let dockerfile = folder.path().join("Dockerfile");
+    fs::write(&dockerfile, "FROM scratch\nCOPY . /src\n").unwrap();
+    let image = "dockbell-test/context:1";
+    let mut build = docker.command();
+    succeed(build.args(["build", "--quiet", "--tag", image, "--file"]).arg(&dockerfile).arg(repository()));
+    let id = docker.run(&["create", image, "nothing"]).unwrap();
+    docker.run(&["cp", &format!("{id}:/src"), folder.path().to_str().unwrap()]).unwrap();
+    docker.run(&["rm", &id]).unwrap();
+
+    // `dockbell-tests` beside it, because that is how the libraries were built for this test.
+    let target = Path::new(DOCKBELL).ancestors().nth(2).unwrap();
+    let mut check = Command::new(env!("CARGO"));
+    check.args(["check", "--locked", "--offline", "--package", "dockbell", "--package", "dockbell-tests"]);
+    succeed(check.arg("--target-dir").arg(target).current_dir(folder.path().join("src")));
+}
+
 /// The project of `compose.yaml`, up; dropping it takes it down.
 struct Project {
     docker: Docker,
