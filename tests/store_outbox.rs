@@ -127,6 +127,11 @@ async fn the_oldest_goes_first_and_one_that_was_put_off_waits_for_its_time() {
             attempt(&store, *number, &Outcome::Sent, Then::Retry).await;
         }
         assert_eq!(due(noon()).await, Due::At(later));
+        // Until a person does not want to wait.
+        let waiting = store.messages(Filter::default()).await.unwrap();
+        assert_eq!(store.retry(vec![waiting[0].id], later).await.unwrap(), [numbers[0]]);
+        assert_eq!(due(noon()).await, Due::Now(numbers[0]));
+        assert!(!store.begin(numbers[0], noon()).await.unwrap().unwrap().late);
     }
 }
 

@@ -10,24 +10,27 @@ use crate::store::{Store, StoreError};
 
 impl Store {
     /// Tries messages again that are dead, held or orphaned, with the same id and bytes, marked as late, until `deadline`:
-    /// the recipients that have not got them. Gives the numbers of those that wait again.
+    /// the recipients that have not got them. Those that were put off are tried at once. Gives the numbers of all of them.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn retry(&self, ids: Vec<Ulid>, deadline: Timestamp) -> Result<Vec<i64>, StoreError> {
         self.change(move |db| {
+            let mut revive = db.prepare_cached(
+                "UPDATE recipient SET state = 0 WHERE state = 4 AND message IN (
+                     SELECT number FROM message WHERE id = ?1 AND state IN (3, 4, 5))",
+            )?;
             let mut again = db.prepare_cached(
-                "UPDATE message SET state = 0, next_ms = 0, deadline_ms = ?2, ended_ms = NULL, late = 1
-                 WHERE id = ?1 AND state IN (3, 4, 5) AND EXISTS (SELECT 1 FROM body WHERE message = number)
-                 RETURNING number",
+                "UPDATE message SET state = 0, next_ms = 0, ended_ms = NULL, late = late OR state <> 0,
+                     deadline_ms = CASE WHEN state = 0 THEN deadline_ms ELSE ?2 END
+                 WHERE id = ?1 AND (state IN (3, 4, 5) OR state = 0 AND next_ms > 0) RETURNING number",
             )?;
             let mut waiting = Vec::new();
             for id in &ids {
+                revive.execute([id.to_bytes()])?;
                 let numbers = again.query_map(params![id.to_bytes(), ms(deadline)], |row| row.get(0))?;
                 waiting.extend(numbers.collect::<Result<Vec<i64>, _>>()?);
             }
-            let mut revive = db.prepare_cached("UPDATE recipient SET state = 0 WHERE message = ?1 AND state = 4")?;
-            waiting.iter().try_for_each(|number| revive.execute([number]).map(drop))?;
             Ok(waiting)
         })
         .await
