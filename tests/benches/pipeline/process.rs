@@ -53,13 +53,13 @@ pub(crate) struct Latency {
 }
 
 impl Program {
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(settle: &str, window: &str) -> Self {
         let engine = ScriptedEngine::unix().await;
         let mail = ScriptedSmtp::start().await;
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("dockbell.toml");
         let text = format!(
-            "[engines.local]\nhost = \"{}\"\n[routes.default]\nsettle = \"0s\"\nwindow = \"0s\"\n[sinks.ops]\ntype = \"email\"\n\
+            "[engines.local]\nhost = \"{}\"\n[routes.default]\nsettle = \"{settle}\"\nwindow = \"{window}\"\n[sinks.ops]\ntype = \"email\"\n\
              server = \"smtp://127.0.0.1:{}?tls=none\"\nfrom = \"dockbell@example.com\"\nto = [\"ops@example.com\"]\n",
             engine.host(),
             mail.port()
