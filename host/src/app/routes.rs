@@ -14,9 +14,6 @@ use crate::route::formatter::RouteFormatter;
 use crate::route::group::Digest;
 use crate::route::plain::Plain;
 
-/// The formatter that is no plugin.
-pub const PLAIN: &str = "plain";
-
 /// Whether a run follows the clock or ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Telling {
@@ -85,11 +82,12 @@ pub async fn start(config: &Config, plugins: &Plugins, telling: Telling) -> Resu
             Telling::AtEnd => Digest::new(name, route).at_end(),
         };
         let filters = start_filters(route, config, plugins).await?;
-        let formatter = match plugins.get(&route.formatter).filter(|_| route.formatter != PLAIN) {
+        let formatter = match plugins.get(&route.formatter) {
             Some(plugin) => RouteFormatter::start(Arc::clone(plugin), plain.clone()).await?,
+            // The only formatter that is no plugin, and whose name no plugin may take, is `plain`.
             None => RouteFormatter::plain(plain.clone()),
         };
-        let to = if route.to.is_empty() { config.sinks.keys().cloned().collect() } else { route.to.clone() };
+        let to = route.to.clone();
         started.push(Started { route: Route::new(name, &route.engines, filters, digest, formatter), to });
     }
     Ok(started)

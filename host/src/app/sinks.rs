@@ -11,7 +11,7 @@ use crate::route::Tell;
 /// # Errors
 /// The first sink that cannot be used.
 pub fn open(config: &Config, output: Option<Output>) -> Result<Vec<(String, Sink)>, SinkError> {
-    let named = |sink: &String| config.routes.values().any(|route| route.to.is_empty() || route.to.contains(sink));
+    let named = |sink: &String| config.routes.values().any(|route| route.to.contains(sink));
     let wanted = config.sinks.iter().filter(|(name, _)| named(name));
     wanted.map(|(name, sink)| Ok((name.clone(), Sink::open(name, sink, &config.hostname, output)?))).collect()
 }
