@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell::config::{FileConfig, Output, SinkConfig, StdoutConfig};
-use dockbell::deliver::{Fault, Outbox, Sink, Stdout};
+use dockbell::deliver::{Fault, Retry, Sink, Stdout};
 use dockbell::message::Message;
-use dockbell_tests::deliver::{HOST, form, message, soon, text_message};
+use dockbell::store::Place;
+use dockbell_tests::deliver::{HOST, Post, form, message, soon, text_message};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -110,11 +111,11 @@ async fn what_the_command_line_says_of_the_output_holds() {
 async fn a_file_gets_a_line_a_message() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("events.jsonl");
-    let outbox = Outbox::start(vec![("archive".to_owned(), file(&path))]);
+    let outbox = Post::start(&Place::Memory, "archive", [file(&path), file(&path)], Retry::default()).await;
     for number in 0..3 {
-        outbox.send("archive", Arc::new(message(number, &format!("message {number}"))));
+        outbox.send("archive", &message(number, &format!("message {number}"))).await;
     }
-    assert_eq!(outbox.close(Duration::from_secs(20)).await.total(), 0);
+    assert_eq!(outbox.close(Duration::from_secs(20)).await.lost(), 0);
     assert_eq!(subjects(&path), ["message 0", "message 1", "message 2"]);
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o007, 0, "not for everybody's eyes");
 }
@@ -177,8 +178,8 @@ async fn a_folder_that_is_missing_is_named_and_its_coming_ends_the_wait() {
     assert!(error.starts_with("sink `archive`: ") && error.contains("sub/events.jsonl`"), "{error}");
     assert!(error.contains("\nhint: make the folder"), "{error}");
 
-    let outbox = Outbox::start_with(vec![("archive".to_owned(), sink)], soon());
-    outbox.send("archive", Arc::new(message(1, "message 1")));
+    let outbox = Post::start(&Place::Memory, "archive", [file(&path), sink], soon()).await;
+    outbox.send("archive", &message(1, "message 1")).await;
     let mut stats = outbox.stats("archive").unwrap();
     stats.wait_for(|stats| stats.retried > 1).await.unwrap();
     fs::create_dir(folder.path().join("sub")).unwrap();

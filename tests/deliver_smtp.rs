@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell::config::SmtpTls;
-use dockbell::deliver::{Fault as Whose, Outbox, Sink};
+use dockbell::deliver::{Fault as Whose, Sink};
 use dockbell_tests::deliver::{email, email_over, login, message, sink};
 use dockbell_tests::smtp::{Certificate, Fault, Options, ScriptedSmtp, Stage, Tls};
 use tempfile::NamedTempFile;
@@ -31,13 +31,13 @@ async fn attempt(sink: &mut Sink) -> dockbell::deliver::Attempt {
 #[tokio::test]
 async fn a_relay_without_login_and_tls_takes_a_mail() {
     let server = ScriptedSmtp::start().await;
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
-    outbox.send("ops", Arc::new(message(1, "web died")));
+    let outbox = Post::mail(&email(server.port())).await;
+    outbox.send("ops", &message(1, "web died")).await;
     let mail = server.wait_for(1).await.remove(0);
     assert_eq!(mail.from, "dockbell@example.com");
     assert_eq!(mail.to, ["ops@example.com"]);
     assert!(mail.bytes.starts_with(b"From: \"dockbell\" <") || mail.bytes.starts_with(b"From: dockbell <"));
-    assert_eq!(outbox.close(Duration::from_secs(5)).await.total(), 0);
+    assert_eq!(outbox.close(Duration::from_secs(5)).await.lost(), 0);
 }
 
 #[tokio::test]
@@ -221,9 +221,9 @@ async fn a_server_that_is_not_there_says_so() {
 #[tokio::test]
 async fn messages_that_come_together_share_a_connection() {
     let server = ScriptedSmtp::start().await;
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
+    let outbox = Post::mail(&email(server.port())).await;
     for number in 0..5 {
-        outbox.send("ops", Arc::new(message(number, &format!("message {number}"))));
+        outbox.send("ops", &message(number, &format!("message {number}"))).await;
     }
     let mails = server.wait_for(5).await;
     assert_eq!(server.connections(), 1);
@@ -255,12 +255,12 @@ async fn a_connection_that_the_server_closed_meanwhile_costs_no_mail_and_no_wait
 async fn an_idle_connection_is_given_up() {
     tokio::time::pause();
     let server = ScriptedSmtp::start().await;
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
-    outbox.send("ops", Arc::new(message(1, "web died")));
+    let outbox = Post::mail(&email(server.port())).await;
+    outbox.send("ops", &message(1, "web died")).await;
     server.wait_for(1).await;
     server.wait_until(Duration::from_secs(60), |server| server.open_connections() == 0).await;
     assert_eq!(server.commands().last().unwrap().line, "QUIT");
-    assert_eq!(outbox.close(Duration::ZERO).await.total(), 0);
+    assert_eq!(outbox.close(Duration::ZERO).await.lost(), 0);
 }
 
 #[tokio::test]

@@ -104,6 +104,7 @@ pub fn message(sink: &str, group: &str, total: u32) -> NewMessage {
         plainer: None,
         recipients: vec![sink.into()],
         batch: None,
+        alarm: false,
     }
 }
 

@@ -203,17 +203,14 @@ async fn a_digest_that_was_never_tried_gives_way_to_a_later_one_with_its_count()
         let others = [
             message("ops", "db", 1),
             message("chat", "web", 1),
-            NewMessage { phase: Phase::First, ..message("ops", "web", 1) },
+            NewMessage { phase: Phase::Closing, batch: Some(Bytes::from_static(b"[3]")), ..message("ops", "web", 1) },
         ];
         let numbers = seal(&store, std::iter::once(old).chain(others).collect()).await;
         let untried = store.untried("default", "web", "ops").await.unwrap();
         assert_eq!(untried.len(), 1, "neither another group, sink nor phase: {untried:?}");
-        assert_eq!(
-            (untried[0].number, untried[0].total, untried[0].batch.as_deref()),
-            (numbers[0], 2, Some(&b"[1,2]"[..]))
-        );
+        assert_eq!((untried[0].number, untried[0].total, &*untried[0].batch), (numbers[0], 2, &b"[1,2]"[..]));
 
-        let merged = message("ops", "web", 7);
+        let merged = NewMessage { batch: Some(Bytes::from_static(b"[1,2,3]")), ..message("ops", "web", 7) };
         let replace = Seal {
             route: "default".to_owned(),
             messages: vec![merged.clone()],

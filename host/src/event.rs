@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// `kind` of dockbell's own events: lost engines, gaps, failed plugins.
 pub const OWN_KIND: &str = "dockbell";
 
 /// One event of a container engine, in Docker's words, whichever engine sent it.
 ///
 /// The fields are those of the plugin interface (`wit/v0.1/types.wit`), which documents what they may hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Event {
     /// Configured name of the engine.
     pub engine: Arc<str>,
@@ -33,7 +35,8 @@ pub struct Event {
 }
 
 /// The name of something that dockbell found out itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fact {
     /// Compose `project/service`, else the container's name. Never the id, so that a recreated container keeps it.
     Identity,
@@ -54,6 +57,8 @@ pub enum Fact {
     RecoveredAfter,
     /// `true` for an event that was told again after a reconnect.
     Late,
+    /// `true` for an event that no engine sent: dockbell compared what it knew with what there is.
+    Inferred,
 }
 
 impl Fact {
@@ -70,6 +75,7 @@ impl Fact {
             Self::Looping => "looping",
             Self::RecoveredAfter => "recovered-after",
             Self::Late => "late",
+            Self::Inferred => "inferred",
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Messages and mail sinks for tests of the delivery.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dockbell::config::{EmailConfig, Login, SinkConfig, SmtpServer, SmtpTls};
 use dockbell::deliver::email::{Email, Limits};
-use dockbell::deliver::{Retry, Sink};
-use dockbell::message::{Alternative, Message, Notification, Phase};
+use dockbell::deliver::{Alarm, Outbox, Retry, Sink, Sinks, Trouble, Waits};
+use dockbell::message::{Alternative, Batch, Message, Notification, Phase};
+use dockbell::store::{Opened, Options, Place, Seal, Store};
 use secrecy::SecretString;
 
 /// The name that test messages give the machine.
@@ -93,5 +94,81 @@ pub fn sink_within(config: &EmailConfig, limits: Limits) -> Sink {
 /// Tries again after 20 to 40 ms, for tests that need no clock.
 #[must_use]
 pub fn soon() -> Retry {
-    Retry { first: Duration::from_millis(40), most: Duration::from_millis(40), ..Retry::default() }
+    let waits = Waits { first: Duration::from_millis(40), most: Duration::from_millis(40) };
+    Retry { sink: waits, message: waits, ..Retry::default() }
+}
+
+/// An outbox at work on a store.
+#[derive(Debug)]
+pub struct Post {
+    /// The outbox.
+    pub outbox: Outbox,
+    /// Its store.
+    pub store: Store,
+    sinks: Sinks,
+    troubles: Arc<Mutex<Vec<Trouble>>>,
+}
+
+impl Post {
+    /// Delivers mail through a sink called `ops`, and keeps nothing.
+    pub async fn mail(config: &EmailConfig) -> Self {
+        Self::mail_in(&Place::Memory, config, Retry::default()).await
+    }
+
+    /// Delivers mail through a sink called `ops`.
+    pub async fn mail_in(place: &Place, config: &EmailConfig, retry: Retry) -> Self {
+        Self::start(place, "ops", [sink(config), sink(config)], retry).await
+    }
+
+    /// Delivers through one sink, which is there twice: one writes messages, the other delivers them.
+    ///
+    /// # Panics
+    /// When the store cannot be opened.
+    pub async fn start(place: &Place, name: &str, [writer, courier]: [Sink; 2], retry: Retry) -> Self {
+        let place = place.clone();
+        let opened = tokio::task::spawn_blocking(move || Store::open(&place, &Options::default())).await;
+        let Opened { store, .. } = opened.expect("no panic").expect("a store");
+        let troubles = Arc::<Mutex<Vec<Trouble>>>::default();
+        let told = Arc::clone(&troubles);
+        let alarm = Alarm::new(move |trouble| told.lock().expect("no panic").push(trouble));
+        let outbox = Outbox::start(store.clone(), vec![(name.to_owned(), courier)], retry, &alarm);
+        Self { outbox, store, sinks: Sinks::new([(name.to_owned(), writer)]), troubles }
+    }
+
+    /// Puts a message into the store, and wakes the worker.
+    ///
+    /// # Panics
+    /// When the store does not take it.
+    pub async fn send(&self, sink: &str, message: &Message) {
+        let batch = Batch {
+            route: Arc::clone(&message.route),
+            group: message.group.clone(),
+            phase: message.phase,
+            total: 0,
+            span_nanos: (0, 0),
+            counts: vec![],
+            events: vec![],
+            notes: vec![],
+        };
+        let messages = self.sinks.seal(sink, std::slice::from_ref(message), &batch);
+        self.store.seal(Seal { messages, ..Seal::default() }).await.expect("stored");
+        self.outbox.wake(sink);
+    }
+
+    /// What the operator was told.
+    ///
+    /// # Panics
+    /// When the worker panicked meanwhile.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.troubles.lock().expect("no panic").clone()
+    }
+}
+
+impl std::ops::Deref for Post {
+    type Target = Outbox;
+
+    fn deref(&self) -> &Outbox {
+        &self.outbox
+    }
 }

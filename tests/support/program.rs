@@ -42,11 +42,12 @@ pub struct Ended {
     pub log: String,
 }
 
-/// A program that sees none of this process's environment but `PATH`.
+/// A program that sees none of this process's environment but `PATH`, and keeps nothing unless it is told where.
 #[must_use]
 pub fn program(path: &str) -> Command {
     let mut command = Command::new(path);
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.env("DOCKBELL_STATE", "none");
     command.current_dir(Path::new("/")).stdin(Stdio::null());
     command
 }

@@ -2,7 +2,14 @@
 //! losing what is open.
 
 pub mod feed;
+mod line;
+pub mod own;
+mod patience;
+pub mod recorder;
 pub mod replay;
 pub mod routes;
 pub mod sinks;
+mod state;
+pub mod teller;
+mod upkeep;
 pub mod watch;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::routes::{self, Started, Telling};
 use crate::config::{Config, Output, SinkConfig, StdoutConfig};
@@ -18,7 +17,7 @@ use crate::event::Event;
 use crate::lifecycle::Lifecycle;
 use crate::message::Message;
 use crate::plugin::Runtime;
-use crate::route::{Route, Tell};
+use crate::route::Route;
 
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
@@ -60,8 +59,8 @@ pub async fn run(config: &Config, lines: impl AsyncRead + Unpin, output: Output)
 struct Replay {
     engine: Arc<str>,
     lifecycle: Lifecycle,
-    routes: Vec<(Route, Tell)>,
-    told: UnboundedReceiver<(Arc<str>, Message)>,
+    /// Each with the names of its sinks.
+    routes: Vec<(Route, String)>,
     print: Sink,
     output: Output,
     /// The time that the events have reached.
@@ -73,13 +72,11 @@ struct Replay {
 
 impl Replay {
     fn new(engine: &str, started: Vec<Started>, output: Output) -> anyhow::Result<Self> {
-        let (sender, told) = unbounded_channel();
-        let routes = started.into_iter().map(|Started { route, to }| (route, into(&sender, &to))).collect();
+        let routes = started.into_iter().map(|Started { route, to }| (route, to.join(", "))).collect();
         Ok(Self {
             engine: engine.into(),
             lifecycle: Lifecycle::new(),
             routes,
-            told,
             print: Sink::open("terminal", &SinkConfig::Stdout(StdoutConfig { output }), "", None)?,
             output,
             now: Timestamp::MIN,
@@ -122,9 +119,9 @@ impl Replay {
         self.pass_time(time).await;
         self.now = self.now.max(time);
         self.lifecycle.observe(&mut event);
-        let event = [Arc::new(event)];
+        let event = Arc::new(event);
         for (route, _) in &mut self.routes {
-            route.take(&event, self.now).await;
+            route.take_one(self.summary.events, &event, self.now).await;
         }
     }
 
@@ -133,10 +130,15 @@ impl Replay {
         loop {
             let due = self.routes.iter().filter_map(|(route, _)| route.next_due()).min();
             let Some(due) = due.filter(|due| *due <= until) else { return };
-            for (route, tell) in &mut self.routes {
-                route.tell_due(due, tell).await;
+            let mut told = Vec::new();
+            for (route, to) in &mut self.routes {
+                while let Some(turn) = route.turn(due) {
+                    let Some(batch) = turn.batch else { continue };
+                    let messages = route.messages(batch, due).await;
+                    told.extend(messages.into_iter().map(|message| (to.clone(), message)));
+                }
             }
-            while let Ok((to, message)) = self.told.try_recv() {
+            for (to, message) in told {
                 self.print(&to, &message).await;
             }
         }
@@ -160,12 +162,4 @@ fn parse(engine: &Arc<str>, line: Line<'_>) -> Result<Event, Unreadable> {
         Line::Whole(line) => parse::event(engine, line),
         Line::TooLong { bytes, start } => Err(Unreadable::new(bytes, start, "the line is too long")),
     }
-}
-
-fn into(told: &UnboundedSender<(Arc<str>, Message)>, to: &[String]) -> Tell {
-    let (told, to) = (told.clone(), Arc::<str>::from(to.join(", ")));
-    Box::new(move |message| {
-        // The receiver lives as long as the routes.
-        let _ = told.send((Arc::clone(&to), message));
-    })
 }

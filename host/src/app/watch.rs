@@ -3,28 +3,48 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::feed::{Feed, Inlet};
+use super::feed::Feed;
+use super::own::{self, Own};
+use super::recorder::{Inlet, Recorder};
 use super::routes::{self, Started, Telling};
-use super::sinks;
+use super::teller::{Shared, Teller};
+use super::{patience, sinks, state, upkeep};
 use crate::config::{Config, Output};
-use crate::deliver::Outbox;
+use crate::deliver::{Alarm, Outbox, Retry, Sinks, Trouble};
 use crate::engine::{self, Engine, Span};
+use crate::event::{Event, OWN_KIND};
 use crate::plugin::Runtime;
 use crate::queue::queue;
+use crate::store::{Place, Store, StoreError};
 
-/// Memory that may wait between the reader and the routes, and before each route, in bytes: about 60,000 events.
-const QUEUE: u32 = 64 << 20;
+/// Memory that may wait between a reader and the journal, in bytes: about 60,000 events. More is counted as a gap.
+const READ_QUEUE: u32 = 64 << 20;
+/// Memory that may wait before each route. What does not fit is read from the journal.
+const ROUTE_QUEUE: u32 = 8 << 20;
+
+/// What decides how a run goes, beside the configuration.
+#[derive(Debug)]
+pub struct Settings {
+    /// How messages on the terminal look; else as the configuration says.
+    pub output: Option<Output>,
+    /// A run that ends by itself and tells one digest; else it runs until it is stopped.
+    pub span: Option<Span>,
+    /// Where events and messages are kept.
+    pub place: Place,
+}
 
 /// Everything started and ready to run.
 #[derive(Debug)]
 pub struct Watch {
     engines: Vec<Engine>,
-    routes: Vec<Started>,
-    outbox: Arc<Outbox>,
+    tellers: Vec<Teller>,
+    shared: Shared,
+    own_events: UnboundedReceiver<Event>,
     span: Option<Span>,
     grace: Duration,
     /// Keeps the clock of the plugins going.
@@ -34,71 +54,137 @@ pub struct Watch {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// Every message was delivered.
-    AllTold,
-    /// Some messages could not be delivered; the log says which.
+    /// Every message was delivered, or is kept for the next start.
+    Well,
+    /// Some messages could not be delivered and are lost; the log says which.
     Lost,
 }
 
 impl Watch {
-    /// Starts plugins, routes and sinks, and looks whether the engines answer. With a span the run ends by itself and tells
-    /// one digest.
+    /// Starts plugins, routes and sinks, opens the store, and looks whether the engines answer. With a span the run ends by
+    /// itself and tells one digest.
     ///
     /// # Errors
-    /// A plugin that is refused, a sink that cannot be used, or not a single engine that answers.
-    pub async fn start(config: Config, output: Option<Output>, span: Option<Span>) -> anyhow::Result<Self> {
+    /// A plugin that is refused, a sink or a state directory that cannot be used, or not a single engine that answers.
+    pub async fn start(config: Config, settings: Settings) -> anyhow::Result<Self> {
+        let Settings { output, span, place } = settings;
         let runtime = Runtime::new().map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let plugins = routes::load_plugins(&config, &runtime)?;
         let telling = if span.is_some() { Telling::AtEnd } else { Telling::InWindows };
         let routes = routes::start(&config, &plugins, telling).await?;
-        let outbox = Arc::new(Outbox::start(sinks::open(&config, output)?));
+        let writers = Arc::new(Sinks::new(sinks::open(&config, output)?));
+        let couriers = sinks::open(&config, output)?;
+        let (own, own_events) = Own::new();
+        let store = state::open(place, &own).await?;
         let engines = reach(&config, span.is_some()).await?;
-        for Started { route, to } in &routes {
-            tracing::info!(route = route.name(), to = to.join(","), "telling");
+        state::recognise(&store, &engines).await?;
+        state::match_configuration(&store, &config).await?;
+        let alarm = alarm(own.clone());
+        let outbox = Arc::new(Outbox::start(store.clone(), couriers, Retry::default(), &alarm));
+        let shared = Shared { store, outbox, sinks: writers, own };
+        let mut tellers = Vec::new();
+        for Started { route, to } in routes {
+            tracing::info!(route = &**route.name(), to = to.join(","), "telling");
+            tellers.push(Teller::open(route, &to, shared.clone()).await?);
         }
-        Ok(Self { engines, routes, outbox, span, grace: config.grace, _runtime: runtime })
+        Ok(Self { engines, tellers, shared, own_events, span, grace: config.grace, _runtime: runtime })
     }
 
-    /// What waits for each sink, and what became of it.
+    /// Where events and messages are kept.
     #[must_use]
-    pub fn outbox(&self) -> Arc<Outbox> {
-        Arc::clone(&self.outbox)
+    pub fn store(&self) -> Store {
+        self.shared.store.clone()
     }
 
     /// Runs until `stop` is cancelled, the span has ended, or nobody is left to tell (`dockbell | head`). Then what is open
     /// is told and delivered, within `grace`.
-    pub async fn run(self, stop: CancellationToken) -> Ended {
-        let mut tellers = JoinSet::new();
+    ///
+    /// # Errors
+    /// The store does not work any more: the program has to end, and its next start finds out what is whole.
+    pub async fn run(self, stop: CancellationToken) -> Result<Ended, StoreError> {
+        let Self { engines, tellers, shared, own_events, span, grace, .. } = self;
+        let Shared { store, outbox, own, .. } = shared;
+        // Each ends the next: readers their feeds, feeds the routes.
+        let mut work = JoinSet::new();
         let mut inlets = Vec::new();
-        for Started { route, to } in self.routes {
-            let (sender, receiver) = queue(QUEUE);
-            inlets.push(Inlet::new(route.name().into(), sender));
-            tellers.spawn(route.run(receiver, sinks::tell(&self.outbox, to)));
+        for teller in tellers {
+            let (inlet, arriving) = Inlet::new(ROUTE_QUEUE);
+            inlets.push(inlet);
+            work.spawn(teller.run(arriving));
         }
         let mut readers = JoinSet::new();
-        for engine in self.engines {
-            let (sender, receiver) = queue(QUEUE);
-            let feed = Feed::new(engine.clone(), inlets.clone());
-            readers.spawn(engine::read(engine, self.span.unwrap_or_default(), sender, stop.clone()));
-            tellers.spawn(feed.run(receiver));
+        for engine in engines {
+            let (sender, receiver) = queue(READ_QUEUE);
+            let feed = Feed::new(engine.clone(), Recorder::new(&store, engine.name(), inlets.clone()));
+            work.spawn(feed.run(receiver));
+            // A report about the past is none of the position.
+            let resume = match span {
+                Some(_) => None,
+                None => patience::wait(|| store.cursor(engine.name())).await?,
+            };
+            readers.spawn(engine::read(engine, span.unwrap_or_default(), resume, sender, stop.clone()));
         }
-        drop(inlets);
+        if span.is_none() {
+            own.say("started", &[("version", env!("CARGO_PKG_VERSION"))]);
+        }
+        let ending = CancellationToken::new();
+        work.spawn(own::run(own_events, Recorder::new(&store, OWN_KIND, inlets), ending.clone()));
+        let upkeep = work.spawn(upkeep::run(store.clone(), own.clone()));
 
-        // Each ends the next: readers their feeds, feeds the routes.
         let read = async { while readers.join_next().await.is_some() {} };
         tokio::select! {
             () = read => {}
             () = stop.cancelled() => {}
-            () = self.outbox.all_gone() => return Ended::AllTold,
+            () = outbox.all_gone() => return Ok(Ended::Well),
+            error = outbox.broken() => return Err(error),
+            error = broken(&mut work) => return Err(error),
         }
-        let deadline = Instant::now() + self.grace;
-        let told = async { while tellers.join_next().await.is_some() {} };
-        if timeout_at(deadline, told).await.is_err() {
-            tracing::error!("a route did not end within the grace time: what it had not told is lost");
+        upkeep.abort();
+        if span.is_none() {
+            own.say("stopped", &[]);
         }
-        let undelivered = self.outbox.close(deadline.saturating_duration_since(Instant::now())).await;
-        if undelivered.total() == 0 { Ended::AllTold } else { Ended::Lost }
+        ending.cancel();
+        let deadline = Instant::now() + grace;
+        let told = async {
+            while let Some(done) = work.join_next().await {
+                done.unwrap_or(Ok(()))?;
+            }
+            Ok(())
+        };
+        match timeout_at(deadline, told).await {
+            Ok(told) => told?,
+            Err(_) => {
+                tracing::error!("a route did not end within the grace time: the rest is told after the next start")
+            }
+        }
+        work.shutdown().await;
+        let undelivered = outbox.close(deadline.saturating_duration_since(Instant::now())).await;
+        store.close().await?;
+        Ok(if undelivered.lost() == 0 { Ended::Well } else { Ended::Lost })
     }
+}
+
+/// Waits until a part of the program found the store broken.
+async fn broken(work: &mut JoinSet<Result<(), StoreError>>) -> StoreError {
+    while let Some(ended) = work.join_next().await {
+        match ended {
+            Ok(Err(error)) => return error,
+            Ok(Ok(())) => {}
+            Err(panic) => tracing::error!("a part of dockbell failed: {panic}; please report this"),
+        }
+    }
+    std::future::pending().await
+}
+
+/// Trouble with deliveries as own events.
+fn alarm(own: Own) -> Alarm {
+    Alarm::new(move |trouble| match trouble {
+        Trouble::SinkFailed { sink, error } => own.say("sink_failed", &[("error", &error), ("sink", &sink)]),
+        Trouble::DeadLetter { sink, id, subject, error } => own.say(
+            "dead_letter",
+            &[("error", &error), ("message", &id.to_string()), ("sink", &sink), ("subject", &subject)],
+        ),
+    })
 }
 
 /// Looks whether the engines answer. While one of them does, the others are tried again as long as dockbell runs; a run that

@@ -7,13 +7,16 @@ mod replay;
 mod signals;
 mod watch;
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::environment::{STATE, STATE_DIRECTORY};
 use crate::config::{Config, Environment, Output};
+use crate::store::{Place, StoreError};
 
 /// Watches Docker engines and tells you what happened to your containers: the first event at once, the rest in a digest.
 #[derive(Debug, Parser)]
@@ -45,6 +48,7 @@ Environment:
   DOCKBELL_MAIL_TO     who is told, separated by commas
   DOCKBELL_MAIL_FROM   the sender
   DOCKBELL_HOSTNAME    the name of this machine in messages
+  DOCKBELL_STATE       the directory of what must survive a restart; `none` keeps nothing
   DOCKBELL_LOG         what is logged: error, warn, info, debug, trace
   Each DOCKBELL_SMTP_URL, _MAIL_TO, _MAIL_FROM, _HOSTNAME may be a file instead: DOCKBELL_SMTP_URL_FILE=/run/secrets/smtp";
 
@@ -62,6 +66,26 @@ struct OutputArgs {
     /// For people, or one line of JSON per message
     #[arg(long, value_enum, value_name = "FORM")]
     output: Option<Output>,
+}
+
+/// Where events and messages are kept.
+#[derive(Debug, Args)]
+struct StateArgs {
+    /// The directory of what must survive a restart; `none` keeps nothing [default: $DOCKBELL_STATE, $STATE_DIRECTORY, ~/.local/state/dockbell]
+    #[arg(long, value_name = "DIR")]
+    state: Option<OsString>,
+}
+
+impl StateArgs {
+    /// Whether somebody said where, and be it systemd.
+    fn is_named(&self) -> bool {
+        let environment = Environment::of_process();
+        self.state.is_some() || [STATE, STATE_DIRECTORY].iter().any(|name| environment.get(name).is_some())
+    }
+
+    fn place(&self) -> Result<Place, StoreError> {
+        Place::choose(self.state.as_deref(), |name| std::env::var_os(name))
+    }
 }
 
 impl ConfigArgs {

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{ConfigArgs, OutputArgs, signals};
-use crate::app::watch::{Ended, Watch};
+use super::{ConfigArgs, OutputArgs, StateArgs, signals};
+use crate::app::watch::{Ended, Settings, Watch};
+use crate::config::{Config, SinkConfig};
 use crate::engine::Span;
+use crate::store::{Place, StoreError};
 
 /// What `watch` takes.
 #[derive(Debug, Args)]
@@ -16,6 +18,8 @@ pub(super) struct WatchArgs {
     config: ConfigArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    state: StateArgs,
     /// Tell one digest of what happened since then, and exit: 1h, 2026-11-22T08:00:00Z, a Unix time. An engine remembers its last 256 events
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -33,16 +37,26 @@ impl WatchArgs {
         let span = Span::parse(self.since.as_deref(), until, Timestamp::now())?;
         Ok(bounded.then_some(span))
     }
+
+    /// Where state is kept. A report that ends by itself keeps none, and neither does a run that only prints to the terminal
+    /// unless a place is named: whoever looks on for a moment disturbs no other dockbell.
+    fn place(&self, config: &Config, bounded: bool) -> Result<Place, StoreError> {
+        let told = config.routes.values().flat_map(|route| &route.to);
+        let mut sinks = told.filter_map(|sink| config.sinks.get(sink));
+        let looks_on = sinks.all(|sink| matches!(sink, SinkConfig::Stdout(_))) && !self.state.is_named();
+        if bounded || looks_on { Ok(Place::Memory) } else { self.state.place() }
+    }
 }
 
 /// Runs until a signal comes, or until the span has ended.
 pub(super) async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let span = args.span()?;
     let config = args.config.load()?;
+    let place = args.place(&config, span.is_some())?;
     let stop = signals::stop_token()?;
-    let watch = Watch::start(config, args.output.output, span).await?;
-    Ok(match watch.run(stop).await {
-        Ended::AllTold => ExitCode::SUCCESS,
+    let watch = Watch::start(config, Settings { output: args.output.output, span, place }).await?;
+    Ok(match watch.run(stop).await? {
+        Ended::Well => ExitCode::SUCCESS,
         Ended::Lost => ExitCode::FAILURE,
     })
 }

@@ -23,6 +23,8 @@ pub const HOSTNAME: &str = "DOCKBELL_HOSTNAME";
 pub const LOG: &str = "DOCKBELL_LOG";
 /// Folder of what must survive a restart; read by the program, not by the configuration.
 pub const STATE: &str = "DOCKBELL_STATE";
+/// The same, set by systemd for `StateDirectory=`.
+pub const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 
 /// Those that may also be given as a file, in a variable with `_FILE` behind the name.
 const WITH_TWIN: [&str; 4] = [SMTP_URL, MAIL_FROM, MAIL_TO, HOSTNAME];

@@ -1,27 +1,31 @@
 //! Brings messages to their sinks.
 //!
-//! A [`Sink`] seals a message once: from then on its bytes are final ([`Sealed`]). The [`Outbox`] holds what waits and has
-//! one worker per sink, so that a slow sink holds back no other. A worker tries the oldest message first, and what an
-//! [`Attempt`] came to says whose [`Fault`] a failure is and whether it lasts; from that follows what is tried again, when,
-//! and what is given up.
+//! A [`Sink`] seals a message once: from then on its bytes are final ([`Sealed`]), and they stand in the store. The
+//! [`Outbox`] has one worker per sink, so that a slow sink holds back no other. A worker tries the oldest message first, and
+//! what an [`Attempt`] came to says whose [`Fault`] a failure is and whether it lasts; from that follows what is tried
+//! again, when, and what becomes a dead letter.
 
 mod attempt;
 mod clean;
 pub mod email;
 mod file;
 mod json;
+mod lane;
 mod outbox;
 mod retry;
+mod sealing;
 mod sink;
 mod stats;
 mod stdout;
-mod waiting;
+mod trouble;
 mod worker;
 
 pub use attempt::{Attempt, Failure, Fault, Sealed};
 pub use file::File;
 pub use outbox::{Outbox, Undelivered};
-pub use retry::Retry;
+pub use retry::{Retry, Waits};
+pub use sealing::{Sinks, is_about};
 pub use sink::{Sink, SinkError};
 pub use stats::SinkStats;
 pub use stdout::Stdout;
+pub use trouble::{Alarm, Trouble};

@@ -1,4 +1,4 @@
-//! What waits to be delivered, and the workers that deliver it.
+//! The workers that deliver what is in the store.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,37 +7,38 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::error;
+use tracing::{error, info};
 
-use super::waiting::{Full, MOST_BYTES, MOST_MESSAGES, Waiting};
-use super::{Retry, Sink, SinkStats, clean, worker};
-use crate::message::Message;
+use super::lane::Lane;
+use super::{Alarm, Retry, Sink, SinkStats, worker};
+use crate::store::{Filter, MessageState, Store, StoreError};
 
-/// How many subjects of lost messages are logged one by one when the program ends.
-const NAMED: usize = 20;
+/// How many lost messages are logged one by one when the program ends.
+const NAMED: u32 = 20;
 
-/// Messages on their way to sinks.
-///
-/// In memory: what waits is lost when the program is killed. At most 10,000 messages or 64 MiB wait for one sink; what
-/// does not fit is refused, counted and logged as an error.
+/// Messages on their way from the store to the sinks.
 #[derive(Debug)]
 pub struct Outbox {
-    sinks: BTreeMap<String, Arc<Waiting>>,
+    store: Store,
+    lanes: BTreeMap<String, Arc<Lane>>,
     workers: Mutex<JoinSet<()>>,
+    broken: watch::Receiver<Option<StoreError>>,
 }
 
-/// What could not be delivered before the end: messages per sink, only those sinks that have some.
+/// What was not delivered before the end: messages per sink, only those sinks that have some.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Undelivered {
     /// Name of the sink, number of messages.
-    pub sinks: BTreeMap<String, usize>,
+    pub sinks: BTreeMap<String, u64>,
+    /// Whether they are delivered after the next start; else they are lost.
+    pub kept: bool,
 }
 
 impl Undelivered {
-    /// How many messages in all.
+    /// How many messages are lost.
     #[must_use]
-    pub fn total(&self) -> usize {
-        self.sinks.values().sum()
+    pub fn lost(&self) -> u64 {
+        if self.kept { 0 } else { self.sinks.values().sum() }
     }
 }
 
@@ -52,97 +53,116 @@ impl fmt::Display for Undelivered {
 }
 
 impl Outbox {
-    /// Starts one worker per sink. Must be called within a tokio runtime; dropping the outbox ends the workers at once.
+    /// Starts one worker per sink. Must be called within a tokio runtime; dropping the outbox ends the workers at once, and
+    /// what they were sending is sent again after the next start.
     #[must_use]
-    pub fn start(sinks: Vec<(String, Sink)>) -> Self {
-        Self::start_with(sinks, Retry::default())
-    }
-
-    /// The same with other times to try again.
-    #[must_use]
-    pub fn start_with(sinks: Vec<(String, Sink)>, retry: Retry) -> Self {
+    pub fn start(store: Store, sinks: Vec<(String, Sink)>, retry: Retry, alarm: &Alarm) -> Self {
+        let (breaks, broken) = watch::channel(None);
         let mut workers = JoinSet::new();
-        let mut waiting = BTreeMap::new();
+        let mut lanes = BTreeMap::new();
         for (name, sink) in sinks {
-            let queue = Arc::new(Waiting::new(&name));
-            workers.spawn(worker::run(Arc::clone(&queue), sink, retry));
-            waiting.insert(name, queue);
+            let lane = Arc::new(Lane::new(&name));
+            let work = worker::run(Arc::clone(&lane), store.clone(), sink, retry, alarm.clone());
+            let breaks = breaks.clone();
+            workers.spawn(async move {
+                if let Err(error) = work.await {
+                    breaks.send_replace(Some(error));
+                }
+            });
+            lanes.insert(name, lane);
         }
-        Self { sinks: waiting, workers: Mutex::new(workers) }
+        Self { store, lanes, workers: Mutex::new(workers), broken }
     }
 
-    /// Gives a message to a sink's worker. Never waits.
-    pub fn send(&self, sink: &str, message: Arc<Message>) {
-        let (id, route) = (message.id, Arc::clone(&message.route));
-        let subject = clean::line(&message.notification.subject, 200);
-        let Some(waiting) = self.sinks.get(sink) else {
-            error!(sink, message = %id, %route, subject, error = "there is no such sink", "A message is lost.");
-            return;
-        };
-        let error = match waiting.push(message) {
-            Ok(()) => return,
-            Err(Full::Messages) => format!("{MOST_MESSAGES} messages wait already"),
-            Err(Full::Bytes) => format!("{} MiB of messages wait already", MOST_BYTES >> 20),
-            Err(Full::Closed) => "the program is ending".to_owned(),
-            // Said once, when the sink went away.
-            Err(Full::Gone) => return waiting.stats.send_modify(|stats| stats.refused += 1),
-        };
-        waiting.stats.send_modify(|stats| stats.refused += 1);
-        error!(sink, message = %id, %route, subject, error, "A message is lost.");
+    /// There are new messages for a sink in the store.
+    pub fn wake(&self, sink: &str) {
+        if let Some(lane) = self.lanes.get(sink) {
+            lane.wake();
+        }
     }
 
     /// What becomes of a sink's messages, as it changes; `None` for an unknown sink.
     #[must_use]
     pub fn stats(&self, sink: &str) -> Option<watch::Receiver<SinkStats>> {
-        self.sinks.get(sink).map(|waiting| waiting.stats.subscribe())
+        self.lanes.get(sink).map(|lane| lane.stats.subscribe())
     }
 
     /// Waits until every sink is closed for good, as when the terminal that was the only one is gone (`dockbell | head`).
     /// With no sink, or one that stays, it waits for ever.
     pub async fn all_gone(&self) {
-        if self.sinks.is_empty() {
+        if self.lanes.is_empty() {
             std::future::pending::<()>().await;
         }
-        for waiting in self.sinks.values() {
-            // The sender lives in `self.sinks`, so this cannot end with an error.
-            let _ = waiting.stats.subscribe().wait_for(|stats| stats.gone).await;
+        for lane in self.lanes.values() {
+            // The sender lives in `self.lanes`, so this cannot end with an error.
+            let _ = lane.stats.subscribe().wait_for(|stats| stats.gone).await;
         }
     }
 
     /// Waits until nothing waits for any sink.
     pub async fn all_told(&self) {
-        for waiting in self.sinks.values() {
-            let _ = waiting.stats.subscribe().wait_for(|stats| stats.waiting == 0).await;
+        for lane in self.lanes.values() {
+            let _ = lane.stats.subscribe().wait_for(|stats| stats.idle).await;
         }
     }
 
-    /// Takes no more messages, delivers what is there within `grace`, and ends the workers. What is left then is counted
-    /// and logged as lost; a message that was being tried at that moment is among it, though it may have arrived.
+    /// Waits until the store does not work any more.
+    pub async fn broken(&self) -> StoreError {
+        let mut broken = self.broken.clone();
+        let error = broken.wait_for(Option::is_some).await.ok().and_then(|error| error.clone());
+        match error {
+            Some(error) => error,
+            // All workers have ended well.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Delivers what is due within `grace`, and ends the workers. What is left stays in the store; a message that is being
+    /// sent at that moment may have arrived, and is sent again.
     pub async fn close(&self, grace: Duration) -> Undelivered {
-        for waiting in self.sinks.values() {
-            waiting.close();
+        for lane in self.lanes.values() {
+            lane.close();
         }
         let mut workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = async { while workers.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, ended).await.is_err() {
             workers.shutdown().await;
         }
-        let mut undelivered = Undelivered::default();
-        for (sink, waiting) in &self.sinks {
-            let left = waiting.drain();
-            let why = waiting.stats.borrow().down.clone();
-            let why = why.as_deref().unwrap_or("no time was left");
-            for message in left.iter().take(NAMED) {
-                let subject = clean::line(&message.notification.subject, 200);
-                error!(sink, message = %message.id, route = %message.route, subject, error = why, "A message is lost.");
-            }
-            if left.len() > NAMED {
-                error!(sink, messages = left.len() - NAMED, error = why, "Further messages are lost.");
-            }
-            if !left.is_empty() {
-                undelivered.sinks.insert(sink.clone(), left.len());
+        match self.left().await {
+            Ok(undelivered) => undelivered,
+            Err(error) => {
+                error!(%error, "It is not known what was not delivered.");
+                Undelivered { sinks: BTreeMap::new(), kept: !self.store.is_in_memory() }
             }
         }
-        undelivered
+    }
+
+    async fn left(&self) -> Result<Undelivered, StoreError> {
+        let waits = [MessageState::Pending, MessageState::Sending];
+        let mut undelivered = Undelivered { sinks: BTreeMap::new(), kept: !self.store.is_in_memory() };
+        for count in self.store.stats().await?.messages {
+            if waits.contains(&count.state) {
+                *undelivered.sinks.entry(count.sink).or_default() += count.messages;
+            }
+        }
+        if undelivered.kept {
+            if !undelivered.sinks.is_empty() {
+                info!("{undelivered}; that is done after the next start");
+            }
+            return Ok(undelivered);
+        }
+        let filter = Filter { states: waits.to_vec(), most: NAMED, ..Filter::default() };
+        for message in self.store.messages(filter).await? {
+            let why = message.error.as_deref().unwrap_or("no time was left");
+            error!(
+                sink = message.sink, message = %message.id, route = message.route, subject = message.subject, error = why,
+                "A message is lost."
+            );
+        }
+        let further = undelivered.lost().saturating_sub(NAMED.into());
+        if further > 0 {
+            error!(messages = further, "Further messages are lost.");
+        }
+        Ok(undelivered)
     }
 }

@@ -3,28 +3,46 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// How often and how long a delivery is tried again.
+/// Waits that double.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// The wait after the first failure.
+    pub first: Duration,
+    /// The longest wait.
+    pub most: Duration,
+}
+
+/// How often a delivery is tried again. How long, says each message: see `deadline` of
+/// [`NewMessage`](crate::store::NewMessage).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// Wait after the first failure; it doubles with each further one. Default 1 s.
-    pub first: Duration,
-    /// Longest wait. Default 5 min.
-    pub most: Duration,
-    /// How long a message is tried before it is given up. Default 5 days, as Postfix's `maximal_queue_lifetime`.
-    pub give_up: Duration,
+    /// While a sink takes nothing, one message is tried, and the others wait. Default 1 s to 5 min: a mail server that was
+    /// restarted is not left waiting.
+    pub sink: Waits,
+    /// When a message or a recipient is put off, as by greylisting. Default 10 s to 1 h.
+    pub message: Waits,
+    /// For how long a sink must take nothing before that is told. Default 1 min.
+    pub patience: Duration,
 }
+
+/// The longest wait that a server may ask for: 6 h. Some ask for years.
+pub(super) const LONGEST_ASKED: Duration = Duration::from_hours(6);
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), most: Duration::from_mins(5), give_up: Duration::from_hours(5 * 24) }
+        Self {
+            sink: Waits { first: Duration::from_secs(1), most: Duration::from_mins(5) },
+            message: Waits { first: Duration::from_secs(10), most: Duration::from_hours(1) },
+            patience: Duration::from_mins(1),
+        }
     }
 }
 
-impl Retry {
+impl Waits {
     /// The wait after so many failures (from 1): the doubled time, a random half of it taken off, so that several
     /// programs do not come back to a server in step.
     #[must_use]
-    pub fn delay(&self, failures: u32) -> Duration {
+    pub fn after(&self, failures: u32) -> Duration {
         let full = self.first.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(self.most);
         full / 2 + (full / 2).mul_f64(random())
     }
@@ -41,20 +59,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_doubles_up_to_five_minutes_with_at_most_half_taken_off() {
-        let retry = Retry::default();
+    fn the_wait_for_a_sink_doubles_up_to_five_minutes_with_at_most_half_taken_off() {
+        let waits = Retry::default().sink;
         for (failures, seconds) in [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (4_000_000_000, 300)] {
             let full = Duration::from_secs(seconds);
             for _ in 0..100 {
-                let delay = retry.delay(failures);
-                assert!(delay >= full / 2 && delay <= full, "{failures} failures: {delay:?}");
+                let wait = waits.after(failures);
+                assert!(wait >= full / 2 && wait <= full, "{failures} failures: {wait:?}");
             }
         }
     }
 
     #[test]
     fn two_programs_do_not_wait_the_same() {
-        let delays: std::collections::HashSet<_> = (0..100).map(|_| Retry::default().delay(10)).collect();
-        assert!(delays.len() > 90);
+        let waits: std::collections::HashSet<_> = (0..100).map(|_| Retry::default().sink.after(10)).collect();
+        assert!(waits.len() > 90);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// What became of a sink's messages so far.
+/// What became of a sink's messages since the program started.
 ///
 /// `delivered`, `refused` and `ambiguous` count recipients: a mail to three people that one server took counts three. A
 /// file and a terminal are their own only recipient.
@@ -12,16 +12,14 @@ pub struct SinkStats {
     pub delivered: u64,
     /// Attempts after which something was left to try again.
     pub retried: u64,
-    /// Recipients that will never get a message: refused for good, given up, or no room to wait.
+    /// Recipients that will not get a message, unless a person has the dead letter sent again.
     pub refused: u64,
     /// Attempts that failed although the recipient may have got the message; it is sent again with the same id.
     pub ambiguous: u64,
-    /// Messages that wait or are being tried.
-    pub waiting: usize,
-    /// About how many bytes of memory they take.
-    pub waiting_bytes: usize,
+    /// Whether nothing waits in the outbox for it.
+    pub idle: bool,
     /// Why the sink takes nothing at present; `None` while it works.
     pub down: Option<Arc<str>>,
-    /// Whether the sink is closed for good, as a terminal that was closed.
+    /// Whether the sink is closed until the program is started again, as a terminal that was closed.
     pub gone: bool,
 }

@@ -1,190 +1,333 @@
 //! Delivers what waits for one sink.
 
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::time::{Instant, sleep, sleep_until};
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{error, info, warn};
 
-use super::waiting::{Entry, Next, Waiting};
-use super::{Attempt, Failure, Fault, Retry, Sealed, Sink, clean};
-use crate::message::Message;
+use super::lane::Lane;
+use super::retry::LONGEST_ASKED;
+use super::{Alarm, Attempt, Failure, Fault, Retry, Sealed, Sink, Trouble, clean};
+use crate::store::{Due, End, Ended, MessageState, Outcome, Outgoing, Store, StoreError, Then};
 
 /// How long a sink keeps what it holds open, such as a connection, while nothing comes.
 const WARM: Duration = Duration::from_secs(5);
+/// How long a store without room is left alone before it is asked again.
+const STORE_WAIT: Duration = Duration::from_millis(500);
+/// Longest sleep, so that a clock that jumps is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// A sink that takes nothing: when to probe it again, and how often it failed in a row.
+/// A sink that takes nothing.
 struct Down {
+    since: Instant,
+    /// When it is tried again.
     until: Instant,
     failures: u32,
+    /// Whether it was told.
+    told: bool,
 }
 
-/// Delivers what waits until the end is asked for and nothing is left, or the sink is gone for good.
-pub(super) async fn run(waiting: Arc<Waiting>, sink: Sink, retry: Retry) {
-    let mut worker = Worker { waiting, sink, retry, down: None, hurried: false };
-    // A mistake in a library must not silence a sink for ever: it costs the message that brought it about.
-    while AssertUnwindSafe(worker.work()).catch_unwind().await.is_err() {
-        if let Some(message) = worker.waiting.lost() {
-            worker.refuse(&message, 1, "delivering it failed in dockbell itself; please report this");
+/// Delivers what is in the store until the end is asked for and nothing is due, or the sink is gone for good.
+///
+/// # Errors
+/// The store is broken or closed.
+pub(super) async fn run(
+    lane: Arc<Lane>,
+    store: Store,
+    sink: Sink,
+    retry: Retry,
+    alarm: Alarm,
+) -> Result<(), StoreError> {
+    let mut worker =
+        Worker { lane, store, sink, retry, alarm, down: None, put_off: HashMap::new(), hurried: None, current: None };
+    loop {
+        // A mistake in a library must not silence a sink for ever: it costs the message that brought it about.
+        match AssertUnwindSafe(worker.work()).catch_unwind().await {
+            Ok(ended) => {
+                worker.sink.rest().await;
+                return ended;
+            }
+            Err(_) => worker.blame().await?,
         }
     }
-    worker.sink.rest().await;
 }
 
 struct Worker {
-    waiting: Arc<Waiting>,
+    lane: Arc<Lane>,
+    store: Store,
     sink: Sink,
     retry: Retry,
+    alarm: Alarm,
     down: Option<Down>,
-    hurried: bool,
+    /// How often messages were put off, for the next wait.
+    put_off: HashMap<i64, u32>,
+    /// After the end was asked for: what was tried since.
+    hurried: Option<HashSet<i64>>,
+    /// What is being sent.
+    current: Option<Outgoing>,
 }
 
 impl Worker {
-    async fn work(&mut self) {
+    async fn work(&mut self) -> Result<(), StoreError> {
         let mut warm = false;
-        while !self.waiting.stats.borrow().gone {
-            if !self.hurried && self.waiting.closing() {
-                self.hurried = true;
-                self.down = None;
+        while !self.lane.stats.borrow().gone {
+            if self.hurried.is_none() && self.lane.closing() {
+                self.hurried = Some(HashSet::new());
+                // Once more before the end, even if it took nothing so far.
+                self.down = self.down.take().map(|down| Down { until: Instant::now(), ..down });
             }
-            match self.waiting.next(Instant::now(), self.down.as_ref().map(|down| down.until)) {
-                Next::Try(entry) => {
-                    self.try_one(*entry).await;
+            if let Some(down) = self.down.as_ref().filter(|down| down.until > Instant::now()) {
+                if self.hurried.is_some() {
+                    return Ok(());
+                }
+                let until = down.until;
+                tokio::select! { () = sleep_until(until) => {}, () = self.closed() => {} }
+                continue;
+            }
+            let wakes = self.lane.wakes();
+            match self.next().await? {
+                Due::Now(number) if self.hurried.as_mut().is_some_and(|tried| !tried.insert(number)) => return Ok(()),
+                Due::Now(number) => {
+                    self.try_one(number).await?;
                     warm = true;
                 }
-                Next::Until(time) => {
-                    tokio::select! { () = sleep_until(time) => {}, () = self.waiting.woken() => {} }
+                Due::At(_) | Due::Nothing if self.hurried.is_some() => return Ok(()),
+                Due::At(time) => {
+                    let wait = time.duration_since(Timestamp::now()).unsigned_abs().min(LONGEST_SLEEP);
+                    let _ = timeout(wait, self.lane.woken()).await;
                 }
-                Next::Rest if warm => {
-                    tokio::select! {
-                        () = sleep(WARM) => { self.sink.rest().await; warm = false; }
-                        () = self.waiting.woken() => {}
+                Due::Nothing => {
+                    self.lane.rest(wakes);
+                    if !warm {
+                        self.lane.woken().await;
+                    } else if timeout(WARM, self.lane.woken()).await.is_err() {
+                        self.sink.rest().await;
+                        warm = false;
                     }
                 }
-                Next::Rest => self.waiting.woken().await,
-                Next::Done => return,
+            }
+        }
+        Ok(())
+    }
+
+    async fn closed(&self) {
+        while !self.lane.closing() {
+            self.lane.woken().await;
+        }
+    }
+
+    /// What is to be tried now. At the end of a program that keeps nothing, what was put off is tried once more, too.
+    async fn next(&self) -> Result<Due, StoreError> {
+        let last_chance = self.hurried.is_some() && self.store.is_in_memory();
+        loop {
+            let now = if last_chance { Timestamp::MAX } else { Timestamp::now() };
+            match self.store.next_due(&self.lane.sink, now).await {
+                Err(error) if error.is_passing() => sleep(STORE_WAIT).await,
+                next => return next,
             }
         }
     }
 
-    async fn try_one(&mut self, mut entry: Entry) {
-        let sealed = match entry.sealed.take() {
-            Some(sealed) => sealed,
-            None => match self.sink.seal(&entry.message) {
-                Ok(sealed) => {
-                    let plainer = sealed.plainer.as_ref().map_or(0, Bytes::len);
-                    self.waiting.weigh(&mut entry, sealed.bytes.len() + plainer);
-                    sealed
+    async fn try_one(&mut self, number: i64) -> Result<(), StoreError> {
+        let taken = loop {
+            match self.store.begin(number, Timestamp::now()).await {
+                Err(error) if error.is_passing() => {
+                    warn!(sink = %self.lane.sink, "A message waits for the store: {error}");
+                    sleep(STORE_WAIT).await;
                 }
-                Err(error) => {
-                    self.refuse(&entry.message, 1, &error.to_string());
-                    return self.waiting.finish(&entry);
-                }
-            },
+                taken => break taken?,
+            }
         };
+        let Some(outgoing) = taken else { return Ok(()) };
+        let sealed = Sealed {
+            id: outgoing.id,
+            subject: outgoing.subject.clone(),
+            bytes: outgoing.wire.clone(),
+            plainer: outgoing.plainer.clone(),
+            pending: outgoing.pending.clone(),
+        };
+        self.current = Some(outgoing);
         let attempt = self.sink.deliver(&sealed).await;
-        self.settle(entry, sealed, attempt);
+        let Some(outgoing) = self.current.take() else { return Ok(()) };
+        self.settle(&outgoing, attempt).await
     }
 
     /// Draws the consequences of an attempt.
-    fn settle(&mut self, mut entry: Entry, mut sealed: Sealed, attempt: Attempt) {
+    async fn settle(&mut self, outgoing: &Outgoing, attempt: Attempt) -> Result<(), StoreError> {
         self.count(&attempt);
-        sealed.pending.clear();
-        let (mut down, mut later, mut simpler) = (None, None, false);
+        let ambiguous = attempt.failed.iter().any(|(_, failure)| failure.ambiguous);
+        let mut recipients: Vec<_> = attempt.accepted.into_iter().map(|accepted| (accepted, Outcome::Sent)).collect();
+        let (mut down, mut later, mut refused, mut plainer) = (None, None, None, false);
         for (recipient, failure) in attempt.failed {
+            let outcome = match failure.fault {
+                Fault::Message if failure.lasting && outgoing.plainer.is_some() => {
+                    plainer = true;
+                    Outcome::Pending(failure.error.clone())
+                }
+                Fault::Message | Fault::Recipient if failure.lasting => {
+                    refused = Some(failure.clone());
+                    Outcome::Dead(failure.error.clone())
+                }
+                _ => Outcome::Pending(failure.error.clone()),
+            };
+            recipients.push((recipient, outcome));
             match failure.fault {
                 Fault::Sink => down = Some(failure),
-                Fault::Message if failure.lasting && sealed.plainer.is_some() => simpler = true,
-                _ if failure.lasting => {
-                    self.refuse(&entry.message, 1, &failure.error);
-                    continue;
-                }
+                _ if failure.lasting => {}
                 _ => later = Some(failure),
             }
-            sealed.pending.push(recipient);
         }
-        match down {
-            Some(failure) => self.go_down(&failure),
+        match &down {
+            Some(failure) => self.go_down(failure),
             None => self.come_back(),
         }
-        entry.due = later.map(|failure| self.put_off(&mut entry, &failure));
-        if simpler && let Some(plainer) = sealed.plainer.take() {
-            warn!(sink = %self.waiting.sink, message = %entry.message.id, "The content was refused; its text alone is tried.");
-            sealed.bytes = plainer;
+        let failure = down.as_ref().or(later.as_ref()).or(refused.as_ref());
+        let then = match (&down, &later) {
+            _ if Timestamp::now() >= outgoing.deadline => Then::GiveUp,
+            (None, Some(failure)) => Then::RetryAt(self.put_off(outgoing, failure)),
+            _ => Then::Retry,
+        };
+        if plainer {
+            warn!(sink = %self.lane.sink, message = %outgoing.id, "The content was refused; its text alone is tried.");
         }
-        self.keep_or_finish(entry, sealed);
+        let end = End {
+            number: outgoing.number,
+            at: Timestamp::now(),
+            stage: stage(failure).to_owned(),
+            outcome: failure.map_or_else(|| "accepted".to_owned(), |failure| failure.error.clone()),
+            recipients,
+            then,
+            ambiguous,
+            plainer,
+        };
+        self.end(outgoing, end).await
     }
 
-    fn keep_or_finish(&self, mut entry: Entry, sealed: Sealed) {
-        if sealed.pending.is_empty() {
-            self.waiting.finish(&entry);
-        } else if entry.since.elapsed() >= self.retry.give_up {
-            let why = format!("given up after {:?}: {}", self.retry.give_up, sealed.pending.join(", "));
-            self.refuse(&entry.message, sealed.pending.len() as u64, &why);
-            self.waiting.finish(&entry);
-        } else {
-            self.waiting.stats.send_modify(|stats| stats.retried += 1);
-            entry.sealed = Some(sealed);
-            self.waiting.put_back(entry);
+    async fn end(&mut self, outgoing: &Outgoing, end: End) -> Result<(), StoreError> {
+        let error = end.outcome.clone();
+        let given_up = if end.then == Then::GiveUp { "it was tried until its time was over: " } else { "" };
+        let ended = loop {
+            match self.store.end(end.clone()).await {
+                Err(error) if error.is_passing() => {
+                    warn!(sink = %self.lane.sink, "What became of a message waits for the store: {error}");
+                    sleep(STORE_WAIT).await;
+                }
+                ended => break ended?,
+            }
+        };
+        match ended {
+            Some(Ended { state: MessageState::Pending, .. }) => {
+                self.lane.stats.send_modify(|stats| stats.retried += 1);
+            }
+            Some(Ended { state: MessageState::Dead, .. }) => {
+                self.put_off.remove(&outgoing.number);
+                self.tell_dead(outgoing, format!("{given_up}{error}"));
+            }
+            _ => drop(self.put_off.remove(&outgoing.number)),
         }
-        if self.waiting.stats.borrow().gone {
-            let left = self.waiting.drain().len() as u64;
-            self.waiting.stats.send_modify(|stats| stats.refused += left);
+        Ok(())
+    }
+
+    fn tell_dead(&self, outgoing: &Outgoing, error: String) {
+        let (sink, subject) = (Arc::clone(&self.lane.sink), clean::line(&outgoing.subject, 200));
+        error!(
+            %sink, message = %outgoing.id, route = %outgoing.route, subject, error,
+            "A message could not be delivered; it is kept as a dead letter."
+        );
+        self.lane.stats.send_modify(|stats| stats.refused += 1);
+        if !outgoing.alarm {
+            self.alarm.tell(Trouble::DeadLetter { sink, id: outgoing.id, subject, error });
         }
     }
 
     /// When a message that failed through its own or a recipient's fault is due again.
-    fn put_off(&self, entry: &mut Entry, failure: &Failure) -> Instant {
-        entry.failures += 1;
-        let wait = self.retry.delay(entry.failures);
+    fn put_off(&mut self, outgoing: &Outgoing, failure: &Failure) -> Timestamp {
+        let failures = self.put_off.entry(outgoing.number).or_default();
+        *failures = failures.saturating_add(1);
+        let wait = self.retry.message.after(*failures);
+        let wait = self.wait(wait, failure);
         warn!(
-            sink = %self.waiting.sink, message = %entry.message.id, retry_in = ?wait, error = failure.error,
+            sink = %self.lane.sink, message = %outgoing.id, retry_in = ?wait, error = failure.error,
             hint = failure.hint, "A message is tried again later."
         );
-        Instant::now() + wait
+        let due = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
+        // At its deadline it is tried for the last time.
+        due.min(outgoing.deadline)
+    }
+
+    /// The wait, or a longer one that the server asked for.
+    fn wait(&self, wait: Duration, failure: &Failure) -> Duration {
+        wait.max(failure.retry_after.unwrap_or_default().min(LONGEST_ASKED))
     }
 
     fn go_down(&mut self, failure: &Failure) {
-        let sink = &self.waiting.sink;
+        let sink = &self.lane.sink;
+        let now = Instant::now();
+        let mut down = self.down.take().unwrap_or(Down { since: now, until: now, failures: 0, told: false });
+        down.failures = down.failures.saturating_add(1);
         if failure.lasting {
-            warn!(%sink, error = failure.error, hint = failure.hint, "The sink is closed; nothing more is written to it.");
+            warn!(%sink, error = failure.error, hint = failure.hint, "The sink is closed; nothing more is sent to it.");
         } else {
-            let failures = self.down.as_ref().map_or(0, |down| down.failures) + 1;
-            let wait = self.retry.delay(failures);
+            let wait = self.wait(self.retry.sink.after(down.failures), failure);
             warn!(
-                %sink, retry_in = ?wait, failures, error = failure.error, hint = failure.hint,
+                %sink, retry_in = ?wait, failures = down.failures, error = failure.error, hint = failure.hint,
                 "The sink takes nothing; its messages wait."
             );
-            self.down = Some(Down { until: Instant::now() + wait, failures });
+            down.until = now + wait;
         }
-        self.waiting.stats.send_modify(|stats| {
+        if !down.told && (failure.lasting || down.since.elapsed() >= self.retry.patience) {
+            down.told = true;
+            self.alarm.tell(Trouble::SinkFailed { sink: Arc::clone(sink), error: failure.error.clone() });
+        }
+        self.lane.stats.send_modify(|stats| {
             stats.down = Some(Arc::from(failure.error.as_str()));
             stats.gone = failure.lasting;
         });
+        self.down = Some(down);
     }
 
     fn come_back(&mut self) {
         if let Some(down) = self.down.take() {
-            info!(sink = %self.waiting.sink, failures = down.failures, "The sink takes messages again.");
-            self.waiting.stats.send_modify(|stats| stats.down = None);
+            info!(sink = %self.lane.sink, failures = down.failures, "The sink takes messages again.");
+            self.lane.stats.send_modify(|stats| stats.down = None);
         }
     }
 
     fn count(&self, attempt: &Attempt) {
-        self.waiting.stats.send_modify(|stats| {
+        self.lane.stats.send_modify(|stats| {
             stats.delivered += attempt.accepted.len() as u64;
             stats.ambiguous += u64::from(attempt.failed.iter().any(|(_, failure)| failure.ambiguous));
         });
     }
 
-    fn refuse(&self, message: &Message, recipients: u64, error: &str) {
-        error!(
-            sink = %self.waiting.sink, message = %message.id, route = %message.route,
-            subject = clean::line(&message.notification.subject, 200), error, "A message is lost."
-        );
-        self.waiting.stats.send_modify(|stats| stats.refused += recipients);
+    /// Gives up the message on which dockbell itself failed.
+    async fn blame(&mut self) -> Result<(), StoreError> {
+        let Some(outgoing) = self.current.take() else { return Ok(()) };
+        let end = End {
+            number: outgoing.number,
+            at: Timestamp::now(),
+            stage: "panic".to_owned(),
+            outcome: "delivering it failed in dockbell itself; please report this".to_owned(),
+            recipients: Vec::new(),
+            then: Then::GiveUp,
+            ambiguous: true,
+            plainer: false,
+        };
+        self.end(&outgoing, end).await
+    }
+}
+
+/// Whose turn it was when an attempt ended, for people.
+const fn stage(failure: Option<&Failure>) -> &'static str {
+    match failure {
+        None => "done",
+        Some(Failure { fault: Fault::Sink, .. }) => "sink",
+        Some(Failure { fault: Fault::Message, .. }) => "message",
+        Some(Failure { fault: Fault::Recipient, .. }) => "recipient",
     }
 }

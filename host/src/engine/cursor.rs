@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::event::Event;
+use crate::store::{EngineCursor, Moved};
 
 /// How many events are known again. Docker repeats at most 256 (`eventsLimit` in moby `daemon/events/events.go`); Podman
 /// reads its journal, and a minute of it should fit.
@@ -37,6 +38,10 @@ pub struct Cursor {
     /// nothing for as long as it was set back.
     last: Option<i64>,
     replay: Option<Replay>,
+    /// The anchor of an earlier run, until a connection has looked for it.
+    resumed: Option<u128>,
+    /// Keys that were not handed on yet, see [`Cursor::moved`].
+    fresh: Vec<u128>,
     scratch: Vec<u8>,
 }
 
@@ -70,6 +75,26 @@ pub struct Replayed {
 }
 
 impl Cursor {
+    /// Goes on where an earlier run was.
+    #[must_use]
+    pub fn resume(known: EngineCursor) -> Self {
+        let EngineCursor { last_nanos, anchor, keys, .. } = known;
+        let newest = keys.len().saturating_sub(KNOWN);
+        let keys: VecDeque<u128> = keys.into_iter().skip(newest).collect();
+        let resumed = anchor.or_else(|| keys.back().copied());
+        Self { keys, last: last_nanos, resumed, ..Self::default() }
+    }
+
+    /// How far the stream was read since the last call; none when no event came. It is to be kept together with them.
+    pub fn moved(&mut self) -> Option<Moved> {
+        if self.fresh.is_empty() {
+            return None;
+        }
+        let undecided = self.replay.as_ref().and_then(|replay| replay.anchor);
+        let anchor = undecided.or_else(|| self.keys.back().copied());
+        Some(Moved { engine_id: None, last_nanos: self.last, anchor, keys: std::mem::take(&mut self.fresh) })
+    }
+
     /// Where to ask from when the engine's time is `now`: a minute before the last event, or `first` when there was none.
     /// Never in the engine's future, whatever times its events have had.
     #[must_use]
@@ -90,7 +115,7 @@ impl Cursor {
     /// A connection was made at `began`, in the engine's time; what it repeats begins.
     pub fn connected(&mut self, began: Timestamp, again: bool) {
         // A connection that broke while the engine repeated has decided nothing.
-        let undecided = self.replay.take().and_then(|replay| replay.anchor);
+        let undecided = self.replay.take().and_then(|replay| replay.anchor).or(self.resumed.take());
         self.replay = Some(Replay {
             seen: self.keys.iter().copied().collect(),
             anchor: undecided.or_else(|| self.keys.back().copied()),
@@ -141,6 +166,7 @@ impl Cursor {
             self.keys.pop_front();
         }
         self.keys.push_back(key);
+        self.fresh.push(key);
         self.last = Some(event.time_nanos);
         verdict
     }

@@ -1,12 +1,14 @@
 //! Who answers: product, version, and which API to speak.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{DATE, SERVER};
 use hyper::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use super::address::Address;
@@ -16,6 +18,16 @@ use super::version::ApiVersion;
 
 /// How long `/version` may take. It is asked beside `/_ping`, which has its own limit.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
+
+/// Most bytes of `/info` that are read; Docker's has about 10 KiB.
+const LARGEST_INFO: usize = 1 << 20;
+
+/// What is wanted of `/info`.
+#[derive(Deserialize)]
+struct Info {
+    #[serde(rename = "ID")]
+    id: Option<Arc<str>>,
+}
 
 /// An engine that answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +112,15 @@ struct Version {
 }
 
 impl Engine {
+    /// The id that the engine gave itself when it was installed; none where it has none (Podman), does not answer, or a proxy
+    /// forbids `/info`.
+    pub async fn id(&self) -> Option<Arc<str>> {
+        let said = async { self.get_unversioned("/info").await?.into_body().collect(LARGEST_INFO).await };
+        let body = timeout(VERSION_LIMIT, said).await.ok()?.ok()?;
+        let info: Info = serde_json::from_slice(&body).ok()?;
+        info.id.filter(|id| !id.is_empty())
+    }
+
     /// Asks the engine who it is and agrees on the API version for all further requests. A proxy may forbid `/version` or
     /// `/_ping`, not both.
     ///

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use super::batch::Batch;
 use super::cursor::{Cursor, Verdict};
 use super::line::Line;
 use super::outlet::Outlet;
 use super::parse::{self, Unreadable};
 use crate::event::{Event, Fact};
+use crate::queue::Weigh;
+use crate::store::Moved;
 
 /// The most events that go out together.
 const BATCH: usize = 256;
@@ -21,33 +24,34 @@ pub(super) struct Intake {
     until: Option<i64>,
     pub(super) cursor: Cursor,
     pub(super) outlet: Outlet,
-    batch: Vec<Event>,
-    weight: usize,
+    batch: Batch,
+    /// The engine's own id, kept beside the position.
+    pub(super) id: Option<Arc<str>>,
     /// An event has come that ends what the engine repeats.
     pub(super) replay_over: bool,
 }
 
 impl Intake {
     pub(super) fn new(engine: Arc<str>, until: Option<i64>, outlet: Outlet) -> Self {
-        Self { engine, until, cursor: Cursor::default(), outlet, batch: Vec::new(), weight: 0, replay_over: false }
+        Self { engine, until, cursor: Cursor::default(), outlet, batch: Batch::default(), id: None, replay_over: false }
     }
 
     /// Takes a line of the stream.
     pub(super) fn line(&mut self, line: Line<'_>) {
-        let read = match line {
-            Line::Whole(line) => parse::event(&self.engine, line),
-            Line::TooLong { bytes, start } => Err(Unreadable::new(bytes, start, "longer than 1 MiB")),
+        let (read, line) = match line {
+            Line::Whole(line) => (parse::event(&self.engine, line), line),
+            Line::TooLong { bytes, start } => (Err(Unreadable::new(bytes, start, "longer than 1 MiB")), start),
         };
         match read {
-            Ok(event) => self.event(event),
+            Ok(event) => self.event(event, line),
             Err(unreadable) => {
                 tracing::error!(engine = %self.engine, "{unreadable}");
-                self.keep(unreadable.into_event(Arc::clone(&self.engine)));
+                self.keep(unreadable.into_event(Arc::clone(&self.engine)), &[]);
             }
         }
     }
 
-    fn event(&mut self, mut event: Event) {
+    fn event(&mut self, mut event: Event, line: &[u8]) {
         if self.until.is_some_and(|until| event.time_nanos > until) {
             return;
         }
@@ -59,25 +63,25 @@ impl Intake {
             Verdict::Late => event.facts.push((Fact::Late, "true".to_owned())),
             Verdict::New => {}
         }
-        self.keep(event);
+        self.keep(event, line);
     }
 
-    fn keep(&mut self, event: Event) {
-        self.weight += event.weight();
-        self.batch.push(event);
-        if self.batch.len() >= BATCH || self.weight >= BATCH_WEIGHT {
+    fn keep(&mut self, event: Event, line: &[u8]) {
+        self.batch.push(event, line);
+        if self.batch.events.len() >= BATCH || self.batch.weight() >= BATCH_WEIGHT {
             self.flush();
         }
     }
 
     /// Whether nothing waits to go out.
     pub(super) fn is_empty(&self) -> bool {
-        self.batch.is_empty()
+        self.batch.events.is_empty()
     }
 
     /// Hands over what there is.
     pub(super) fn flush(&mut self) {
-        self.weight = 0;
-        self.outlet.push(std::mem::take(&mut self.batch));
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.moved = self.cursor.moved().map(|moved| Moved { engine_id: self.id.clone(), ..moved });
+        self.outlet.push(batch);
     }
 }

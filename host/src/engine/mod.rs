@@ -6,6 +6,7 @@
 mod address;
 mod api;
 mod backoff;
+mod batch;
 mod body;
 pub mod cursor;
 mod describe;
@@ -24,6 +25,7 @@ mod version;
 
 pub use address::Address;
 pub use api::Engine;
+pub use batch::Batch;
 pub use describe::Description;
 pub use error::{EngineError, Fault};
 pub use inspect::Inspected;

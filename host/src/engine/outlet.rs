@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::batch::Batch;
 use super::parse::nanos;
 use crate::event::Event;
 use crate::queue::{Refused, Sender, Weigh};
@@ -12,7 +13,7 @@ use crate::queue::{Refused, Sender, Weigh};
 #[derive(Debug)]
 pub(super) struct Outlet {
     engine: Arc<str>,
-    queue: Sender<Vec<Event>>,
+    queue: Sender<Batch>,
     missed: Option<Missed>,
 }
 
@@ -25,29 +26,29 @@ struct Missed {
 }
 
 impl Outlet {
-    pub(super) fn new(engine: Arc<str>, queue: Sender<Vec<Event>>) -> Self {
+    pub(super) fn new(engine: Arc<str>, queue: Sender<Batch>) -> Self {
         Self { engine, queue, missed: None }
     }
 
     /// Hands a batch over, behind the gap if there is one.
-    pub(super) fn push(&mut self, batch: Vec<Event>) {
-        if batch.is_empty() {
+    pub(super) fn push(&mut self, batch: Batch) {
+        if batch.events.is_empty() {
             return;
         }
         self.tell_gap();
         if self.missed.is_some() {
-            return self.miss(&batch);
+            return self.miss(&batch.events);
         }
         // Where nobody takes events out any more, the reader is about to end.
         if let Err(Refused::Full(batch)) = self.queue.try_send(batch) {
-            self.miss(&batch);
+            self.miss(&batch.events);
         }
     }
 
     /// Tells one of dockbell's own events, now.
     pub(super) fn tell(&mut self, action: &str, attributes: Vec<(String, String)>) {
         let event = Event::own(Arc::clone(&self.engine), action, nanos(Timestamp::now()), attributes);
-        self.push(vec![event]);
+        self.push(own(event));
     }
 
     /// Tells that events between two times are missing.
@@ -65,7 +66,7 @@ impl Outlet {
     /// Waits until the gap can be told; for ever when there is none.
     pub(super) async fn room(&self) {
         match self.missed {
-            Some(missed) => self.queue.room(vec![self.gap(missed)].weight()).await,
+            Some(missed) => self.queue.room(own(self.gap(missed)).weight()).await,
             None => std::future::pending().await,
         }
     }
@@ -73,7 +74,7 @@ impl Outlet {
     /// Tells the gap if there is one and the queue has room for it.
     pub(super) fn tell_gap(&mut self) {
         let Some(missed) = self.missed else { return };
-        if self.queue.try_send(vec![self.gap(missed)]).is_ok() {
+        if self.queue.try_send(own(self.gap(missed))).is_ok() {
             self.missed = None;
             tracing::error!(engine = %self.engine, "{} events were missed: dockbell fell behind", missed.count);
         }
@@ -100,4 +101,10 @@ impl Outlet {
         let attributes = texts.map(|(name, value)| (name.to_owned(), value)).into();
         Event::own(Arc::clone(&self.engine), "gap", nanos(Timestamp::now()), attributes)
     }
+}
+
+fn own(event: Event) -> Batch {
+    let mut batch = Batch::default();
+    batch.push(event, &[]);
+    batch
 }

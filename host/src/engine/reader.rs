@@ -1,5 +1,6 @@
 //! The task that reads the events of one engine, over as many connections as it takes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::Engine;
 use super::backoff::Backoff;
+use super::batch::Batch;
+use super::cursor::Cursor;
 use super::describe::Description;
 use super::error::{EngineError, Fault};
 use super::intake::Intake;
@@ -15,8 +18,8 @@ use super::outlet::Outlet;
 use super::parse::nanos;
 use super::session::Session;
 use super::span::{Span, wire};
-use crate::event::Event;
 use crate::queue::Sender;
+use crate::store::EngineCursor;
 
 /// A stream that lasted this long has worked: the next attempt does not pay for those before it.
 const STEADY: Duration = Duration::from_secs(10);
@@ -40,14 +43,31 @@ pub enum End {
 /// It waits for nothing behind it: events that do not fit into the queue are counted and told as an own event `gap`. A
 /// connection that breaks is made again, with growing waits of at most 30 s; this is told by `engine_lost`, once per
 /// outage, and `engine_back`. What the engine repeats is told once, what it forgot is told as a `gap`.
-pub async fn read(engine: Engine, span: Span, queue: Sender<Vec<Event>>, stop: CancellationToken) -> End {
+///
+/// With `resume` it goes on where an earlier run was: what happened meanwhile is told as late, and what the engine no longer
+/// remembers of it as a `gap`. If another engine answers under the name, that is a gap, too.
+pub async fn read(
+    engine: Engine,
+    span: Span,
+    resume: Option<EngineCursor>,
+    queue: Sender<Batch>,
+    stop: CancellationToken,
+) -> End {
     let outlet = Outlet::new(engine.name().clone(), queue.clone());
-    let intake = Intake::new(engine.name().clone(), span.until.map(nanos), outlet);
+    let mut intake = Intake::new(engine.name().clone(), span.until.map(nanos), outlet);
     let give_up = span.until.map(|until| {
         let left = until.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
         Instant::now() + left.unsigned_abs() + PATIENCE
     });
-    let mut reader = Reader { engine, span, intake, give_up, first: None, outage: None, gap_from: None, steady: false };
+    let (mut first, mut gap_from, mut id) = (None, None, None);
+    if let Some(known) = resume {
+        id.clone_from(&known.engine_id);
+        gap_from = known.last_nanos.and_then(|last| Timestamp::from_nanosecond(last.into()).ok());
+        // Whatever is behind the last event is wanted, however long ago that was.
+        first = gap_from.map(|_| Timestamp::UNIX_EPOCH);
+        intake.cursor = Cursor::resume(known);
+    }
+    let mut reader = Reader { engine, span, intake, give_up, first, outage: None, gap_from, id, steady: false };
     tokio::select! {
         biased;
         () = stop.cancelled() => End::Stopped,
@@ -67,6 +87,8 @@ struct Reader {
     outage: Option<Outage>,
     /// From when on events may be missing, until a connection has shown that none are.
     gap_from: Option<Timestamp>,
+    /// The engine's own id, where it is known.
+    id: Option<Arc<str>>,
     /// Whether the last connection lasted.
     steady: bool,
 }
@@ -74,6 +96,8 @@ struct Reader {
 struct Outage {
     began: Instant,
     fault: Fault,
+    /// Whether it was told as `engine_lost`.
+    told: bool,
 }
 
 impl Reader {
@@ -84,10 +108,11 @@ impl Reader {
                 Ok(()) => return End::Complete,
                 Err(fault) => fault,
             };
-            if std::mem::take(&mut self.steady) {
+            let steady = std::mem::take(&mut self.steady);
+            if steady {
                 backoff.reset();
             }
-            self.lost(&fault);
+            self.lost(&fault, steady);
             let wait = backoff.next();
             if self.give_up.is_some_and(|give_up| Instant::now() + wait > give_up) {
                 return End::Incomplete(self.engine.error(fault));
@@ -98,7 +123,9 @@ impl Reader {
 
     /// One connection from its beginning to its end.
     async fn connection(&mut self) -> Result<(), Fault> {
-        let met = self.engine.greet().await?;
+        let (met, id) = tokio::join!(self.engine.greet(), self.engine.id());
+        let met = met?;
+        self.recognise(id, &met);
         let now = met.clock.now();
         let again = self.first.is_some();
         let first = *self.first.get_or_insert(self.span.since.unwrap_or(met.clock.at));
@@ -118,6 +145,21 @@ impl Reader {
         over
     }
 
+    /// Another engine under the same name knows nothing of what was read from the first.
+    fn recognise(&mut self, id: Option<Arc<str>>, met: &Description) {
+        let Some(id) = id else { return };
+        if let Some(before) = self.id.replace(Arc::clone(&id))
+            && before != id
+        {
+            let last = self.intake.cursor.last_nanos().and_then(|last| Timestamp::from_nanosecond(last.into()).ok());
+            self.intake.cursor = Cursor::default();
+            (self.first, self.gap_from) = (None, None);
+            let reason = format!("another engine answers under this name: {id}, before it was {before}");
+            self.intake.outlet.tell_missing(&reason, last.unwrap_or(met.clock.at), met.clock.at);
+        }
+        self.intake.id = Some(id);
+    }
+
     fn back(&mut self, met: &Description) {
         let engine = self.engine.name();
         let Some(outage) = self.outage.take() else {
@@ -126,22 +168,27 @@ impl Reader {
         };
         let after = format!("{}s", outage.began.elapsed().as_secs());
         tracing::info!(%engine, "reads the events of {met} again after {after}");
-        self.intake.outlet.tell("engine_back", vec![("after".to_owned(), after)]);
+        if outage.told {
+            self.intake.outlet.tell("engine_back", vec![("after".to_owned(), after)]);
+        }
     }
 
-    fn lost(&mut self, fault: &Fault) {
+    /// Notes that there is no connection. One that worked well and was only cut, as old socket proxies do every ten minutes,
+    /// is told when it cannot be made again at once.
+    fn lost(&mut self, fault: &Fault, steady: bool) {
         let engine = self.engine.name();
-        match &mut self.outage {
-            None => {
-                tracing::warn!(%engine, "{}", self.engine.error(fault.clone()));
-                self.intake.outlet.tell("engine_lost", vec![("reason".to_owned(), fault.to_string())]);
-                self.outage = Some(Outage { began: Instant::now(), fault: fault.clone() });
-            }
-            Some(outage) if outage.fault != *fault => {
-                tracing::warn!(%engine, "{}", self.engine.error(fault.clone()));
-                outage.fault = fault.clone();
-            }
-            Some(_) => tracing::debug!(%engine, "{fault}"),
+        let known = self.outage.as_ref().is_some_and(|outage| outage.fault == *fault);
+        if known {
+            tracing::debug!(%engine, "{fault}");
+        } else {
+            tracing::warn!(%engine, "{}", self.engine.error(fault.clone()));
+        }
+        let new = || Outage { began: Instant::now(), fault: fault.clone(), told: false };
+        let outage = self.outage.get_or_insert_with(new);
+        outage.fault = fault.clone();
+        if !outage.told && !steady {
+            outage.told = true;
+            self.intake.outlet.tell("engine_lost", vec![("reason".to_owned(), fault.to_string())]);
         }
     }
 }

@@ -88,6 +88,35 @@ impl Collected {
     }
 }
 
+/// One batch that tells what several of the same group would have told, the earliest first; as exact as they are.
+#[must_use]
+pub fn merge(mut earlier: Vec<Batch>, later: Batch) -> Batch {
+    earlier.push(later);
+    let mut batches = earlier.into_iter();
+    let Some(mut all) = batches.next() else { unreachable!("one was pushed") };
+    for next in batches {
+        all.phase = Phase::Digest;
+        all.span_nanos = match (all.total, next.total) {
+            (0, _) => next.span_nanos,
+            (_, 0) => all.span_nanos,
+            _ => (all.span_nanos.0.min(next.span_nanos.0), all.span_nanos.1.max(next.span_nanos.1)),
+        };
+        all.total = all.total.saturating_add(next.total);
+        for (what, count) in next.counts {
+            match all.counts.iter_mut().find(|(known, _)| *known == what) {
+                Some((_, sum)) => *sum = sum.saturating_add(count),
+                None => all.counts.push((what, count)),
+            }
+        }
+        all.events.extend(next.events);
+        let middle = EDGE..all.events.len().saturating_sub(EDGE).max(EDGE);
+        all.events.drain(middle);
+        all.notes.extend(next.notes);
+    }
+    all.counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,5 +149,19 @@ mod tests {
         let batch = collected.seal(&"all".into(), "", Phase::Digest, vec![]);
         assert_eq!(batch.counts.iter().map(|(_, count)| count).sum::<u32>(), 1_000);
         assert_eq!(batch.counts[0], ("other events".to_owned(), 744));
+    }
+
+    #[test]
+    fn merged_batches_count_everything_and_keep_the_first_and_the_last_events() {
+        let batch = |numbers: std::ops::Range<i64>, action: &str| {
+            let mut collected = Collected::default();
+            numbers.for_each(|number| collected.add(&event(number, action)));
+            collected.seal(&"all".into(), "shop", Phase::Digest, vec![])
+        };
+        let merged = merge(vec![batch(0..40, "die"), batch(40..140, "start")], batch(140..160, "die"));
+        assert_eq!((merged.total, merged.span_nanos, &*merged.group), (160, (0, 159), "shop"));
+        assert_eq!(merged.counts, [("container start".to_owned(), 100), ("container die".to_owned(), 60)]);
+        let times: Vec<i64> = merged.events.iter().map(|event| event.time_nanos).collect();
+        assert_eq!(times, (0..50).chain(110..160).collect::<Vec<_>>());
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::health::Health;
 use crate::config::OnError;
 use crate::event::Event;
 use crate::plugin::{CallError, Filter, Plugin, Refused};
@@ -24,6 +25,7 @@ pub struct Guarded {
     /// Events decided without the filter since the last note.
     unexamined: u32,
     last_error: Option<CallError>,
+    health: Health,
 }
 
 impl Guarded {
@@ -33,7 +35,15 @@ impl Guarded {
     /// When the plugin cannot be used as a filter.
     pub async fn start(plugin: Arc<Plugin>, on_error: OnError) -> Result<Self, Refused> {
         let filter = Filter::start(plugin).await?;
-        Ok(Self { filter, on_error, failures: 0, rests_until: None, unexamined: 0, last_error: None })
+        Ok(Self {
+            filter,
+            on_error,
+            failures: 0,
+            rests_until: None,
+            unexamined: 0,
+            last_error: None,
+            health: Health::default(),
+        })
     }
 
     /// Whether the event passes; a failure counts as `on-error` says.
@@ -48,6 +58,7 @@ impl Guarded {
                     tracing::info!(plugin = self.filter.name(), "the filter works again");
                 }
                 self.failures = 0;
+                self.health.works(self.filter.name());
                 accepted
             }
             Err(error) => {
@@ -63,12 +74,18 @@ impl Guarded {
         let plugin = self.filter.name();
         if self.failures >= FAILURES {
             self.rests_until = Some(Instant::now() + REST);
+            self.health.fails(self.filter.name(), &error.brief());
             let seconds = REST.as_secs();
             tracing::warn!(plugin, failures = self.failures, "the filter is left alone for {seconds} s: {error}");
         } else {
             tracing::warn!(plugin, "the filter failed on an event: {error}");
         }
         self.last_error = Some(error);
+    }
+
+    /// Whether it works.
+    pub(super) fn health(&mut self) -> &mut Health {
+        &mut self.health
     }
 
     /// What a message must say about events that were decided without the filter since the last note.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::health::Health;
 use super::plain::Plain;
 use crate::message::{Batch, Notification};
 use crate::plugin::{Formatter, Plugin, Refused};
@@ -11,13 +12,14 @@ use crate::plugin::{Formatter, Plugin, Refused};
 pub struct RouteFormatter {
     plugin: Option<Formatter>,
     plain: Plain,
+    health: Health,
 }
 
 impl RouteFormatter {
     /// dockbell's own plain text.
     #[must_use]
-    pub const fn plain(plain: Plain) -> Self {
-        Self { plugin: None, plain }
+    pub fn plain(plain: Plain) -> Self {
+        Self { plugin: None, plain, health: Health::default() }
     }
 
     /// Starts a plugin; the plain text stands in when it fails.
@@ -25,15 +27,24 @@ impl RouteFormatter {
     /// # Errors
     /// When the plugin cannot be used as a formatter.
     pub async fn start(plugin: Arc<Plugin>, plain: Plain) -> Result<Self, Refused> {
-        Ok(Self { plugin: Some(Formatter::start(plugin).await?), plain })
+        Ok(Self { plugin: Some(Formatter::start(plugin).await?), plain, health: Health::default() })
+    }
+
+    /// Whether the plugin works.
+    pub(super) fn health(&mut self) -> &mut Health {
+        &mut self.health
     }
 
     /// The messages for a batch. A plugin that fails costs its own rendering, never the message.
     pub async fn format(&mut self, mut batch: Batch) -> Vec<Notification> {
         let Some(plugin) = &mut self.plugin else { return vec![self.plain.format(&batch)] };
         match plugin.format(&batch).await {
-            Ok(notifications) => notifications,
+            Ok(notifications) => {
+                self.health.works(plugin.name());
+                notifications
+            }
             Err(error) => {
+                self.health.fails(plugin.name(), &error.brief());
                 let route = &*batch.route;
                 tracing::warn!(plugin = plugin.name(), route, "the formatter failed, plain text stands in: {error}");
                 batch.notes.push(format!(

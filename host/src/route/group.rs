@@ -1,17 +1,19 @@
 //! When events are told: the first at once, what follows in one digest per window.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::collected::Collected;
 use crate::config::{GroupBy, RouteConfig};
 use crate::event::{Event, Fact};
 use crate::message::{Batch, Phase};
 use crate::store::groups::Groups;
+use crate::store::{GroupChange, GroupRow};
 
 /// Groups that may be open at once in a route; what comes beyond shares one group. Whoever names containers decides how
 /// many groups there are, so there must be an end.
@@ -40,12 +42,27 @@ pub struct Digest {
     by: GroupBy,
     pace: Pace,
     groups: Groups<Group>,
+    /// Sequence number of the last event that was looked at, whether it was added or not.
+    reached: u64,
+    /// Up to which events the groups of an earlier run were told, for those that had come further than the route.
+    told_before: HashMap<String, u64>,
 }
 
 #[derive(Debug)]
 struct Group {
     state: State,
     collected: Collected,
+    /// Sequence number of the first event that waits.
+    first: Option<u64>,
+}
+
+/// A group whose time has come: what is told, if anything is, and what becomes of the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// What is told.
+    pub batch: Option<Batch>,
+    /// To be stored together with the messages made of the batch.
+    pub change: GroupChange,
 }
 
 #[derive(Debug)]
@@ -56,11 +73,12 @@ enum State {
     Open(Window),
 }
 
-#[derive(Debug)]
+/// Stored as JSON while the window runs; what it brings is in the journal.
+#[derive(Debug, Serialize, Deserialize)]
 struct Window {
     length: Duration,
     /// Who restarted again and again in the windows before.
-    loops: HashSet<String>,
+    loops: BTreeSet<String>,
     /// Events told since those loops began.
     told: u32,
     /// Whether this window brought anything but these loops.
@@ -78,6 +96,61 @@ impl Digest {
             by: config.group_by,
             pace: Pace::Windows { settle, window, window_max },
             groups: Groups::default(),
+            reached: 0,
+            told_before: HashMap::new(),
+        }
+    }
+
+    /// Goes on where an earlier run was: the route had settled all events up to `settled`, and these were its groups. The
+    /// events behind `settled` are to be added again.
+    pub fn restore(&mut self, settled: u64, rows: Vec<GroupRow>) {
+        self.reached = settled;
+        for GroupRow { key, state, due, sealed_through } in rows {
+            if sealed_through > settled {
+                self.told_before.insert(key.clone(), sealed_through);
+            }
+            let Some(due) = due else { continue };
+            let Ok(window) = serde_json::from_str(&state) else {
+                tracing::error!(
+                    route = &*self.route,
+                    group = key,
+                    "a stored window cannot be read; the group begins anew"
+                );
+                continue;
+            };
+            self.groups.put(
+                key,
+                Group { state: State::Open(window), collected: Collected::default(), first: None },
+                due,
+            );
+        }
+    }
+
+    /// Sequence number of the last event that was looked at.
+    #[must_use]
+    pub fn reached(&self) -> u64 {
+        self.reached
+    }
+
+    /// All events up to `seq` were looked at.
+    pub fn reach(&mut self, seq: u64) {
+        self.reached = self.reached.max(seq);
+        if !self.told_before.is_empty() && self.told_before.values().all(|told| *told <= seq) {
+            self.told_before.clear();
+        }
+    }
+
+    /// Up to where every event was told or was not wanted.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        let waiting = self.groups.iter().filter_map(|group| group.first).min();
+        waiting.map_or(self.reached, |first| (first - 1).min(self.reached))
+    }
+
+    /// Brings times that a clock set back has left too far ahead to at most a window from `now`.
+    pub fn clamp_due(&mut self, now: Timestamp) {
+        if let Pace::Windows { settle, window_max, .. } = self.pace {
+            self.groups.clamp_due(after(now, settle.max(window_max)));
         }
     }
 
@@ -94,14 +167,18 @@ impl Digest {
         self.groups.next_due().filter(|due| *due < Timestamp::MAX)
     }
 
-    /// Adds an event to its group, at the time `now`.
-    pub fn add(&mut self, event: &Arc<Event>, now: Timestamp) {
+    /// Adds the event number `seq` to its group, at the time `now`.
+    pub fn add(&mut self, seq: u64, event: &Arc<Event>, now: Timestamp) {
         let mut key = key(self.by, event);
+        if self.told_before.get(&*key).is_some_and(|told| *told >= seq) {
+            return;
+        }
         if self.groups.len() >= MAX_GROUPS && self.groups.get_mut(&key).is_none() {
             key = Cow::Borrowed("");
         }
         if let Some((group, due)) = self.groups.get_mut(&key) {
             group.collected.add(event);
+            group.first.get_or_insert(seq);
             let sooner = match &mut group.state {
                 State::Settling => None,
                 State::Open(window) => window.saw(event, self.pace, now),
@@ -111,7 +188,7 @@ impl Digest {
             }
             return;
         }
-        let mut group = Group { state: State::Settling, collected: Collected::default() };
+        let mut group = Group { state: State::Settling, collected: Collected::default(), first: Some(seq) };
         group.collected.add(event);
         let due = match self.pace {
             Pace::Windows { settle, .. } => after(now, settle),
@@ -120,51 +197,57 @@ impl Digest {
         self.groups.put(key.into_owned(), group, due);
     }
 
-    /// The next batch whose time has come. Call it until there is none.
-    pub fn take_due(&mut self, now: Timestamp) -> Option<Batch> {
-        while let Some((key, group)) = self.groups.take_due(now) {
-            if let Some(batch) = self.turn(key, group, now) {
-                return Some(batch);
-            }
-        }
-        None
+    /// The next group whose time has come. Call it until there is none.
+    pub fn turn(&mut self, now: Timestamp) -> Option<Turn> {
+        let (key, group) = self.groups.take_due(now)?;
+        Some(self.advance(key, group, now))
     }
 
-    /// The next batch, whether its time has come or not; nothing stays open behind it. Call it until there is none.
-    pub fn take_any(&mut self) -> Option<Batch> {
-        while let Some((key, mut group)) = self.groups.take_due(Timestamp::MAX) {
-            if group.collected.total() > 0 {
-                let phase = match (&group.state, self.pace) {
-                    (State::Settling, Pace::Windows { .. }) => Phase::First,
-                    _ => Phase::Digest,
-                };
-                return Some(group.collected.seal(&self.route, &key, phase, vec![]));
-            }
-        }
-        None
+    /// The next group, whether its time has come or not; nothing stays open behind it. Call it until there is none.
+    pub fn turn_any(&mut self) -> Option<Turn> {
+        let (key, mut group) = self.groups.take_due(Timestamp::MAX)?;
+        let phase = match (&group.state, self.pace) {
+            (State::Settling, Pace::Windows { .. }) => Phase::First,
+            _ => Phase::Digest,
+        };
+        let told = group.collected.total() > 0;
+        let batch = told.then(|| group.collected.seal(&self.route, &key, phase, vec![]));
+        Some(Turn { batch, change: self.over(key) })
+    }
+
+    fn over(&self, key: String) -> GroupChange {
+        GroupChange::Close { key, sealed_through: self.reached }
     }
 
     /// A group's time has come: tell what it has, and open the next window or let it go.
-    fn turn(&mut self, key: String, mut group: Group, now: Timestamp) -> Option<Batch> {
-        let Pace::Windows { window: shortest, window_max, .. } = self.pace else { return None };
+    fn advance(&mut self, key: String, mut group: Group, now: Timestamp) -> Turn {
         let told = group.collected.total();
-        let (phase, next) = match group.state {
-            State::Settling => (Phase::First, Window::new(shortest)),
-            State::Open(window) if told == 0 => return window.close(&self.route, &key),
-            State::Open(window) => (Phase::Digest, window.next(shortest, window_max, told)),
+        let (phase, next) = match (group.state, self.pace) {
+            (State::Settling, Pace::Windows { window, .. }) => (Phase::First, Window::new(window)),
+            (State::Open(window), Pace::Windows { .. }) if told == 0 => {
+                return Turn { batch: window.close(&self.route, &key), change: self.over(key) };
+            }
+            (State::Open(open), Pace::Windows { window, window_max, .. }) => {
+                (Phase::Digest, open.next(window, window_max, told))
+            }
+            (_, Pace::AtEnd) => (Phase::Digest, Window::new(Duration::ZERO)),
         };
-        let batch = group.collected.seal(&self.route, &key, phase, vec![]);
-        if !next.length.is_zero() {
-            let due = after(now, next.length);
-            self.groups.put(key, Group { state: State::Open(next), collected: Collected::default() }, due);
+        let batch = Some(group.collected.seal(&self.route, &key, phase, vec![]));
+        if next.length.is_zero() {
+            return Turn { batch, change: self.over(key) };
         }
-        Some(batch)
+        let due = after(now, next.length);
+        // Durations and strings can always be written.
+        let state = serde_json::to_string(&next).unwrap_or_default();
+        let row = GroupRow { key: key.clone(), state, due: Some(due), sealed_through: self.reached };
+        self.groups.put(key, Group { state: State::Open(next), collected: Collected::default(), first: None }, due);
+        Turn { batch, change: GroupChange::Save(row) }
     }
 }
 
 impl Window {
     fn new(length: Duration) -> Self {
-        Self { length, loops: HashSet::new(), told: 0, fresh: false }
+        Self { length, loops: BTreeSet::new(), told: 0, fresh: false }
     }
 
     /// Notes an event; when it is anything but a known loop, says when it is to be told at the latest.
@@ -199,8 +282,7 @@ impl Window {
         if self.loops.is_empty() {
             return None;
         }
-        let mut who: Vec<String> = self.loops.into_iter().collect();
-        who.sort();
+        let who: Vec<String> = self.loops.into_iter().collect();
         let quiet = jiff::SignedDuration::try_from(self.length).unwrap_or_default();
         let note = format!(
             "{}: no more restarts for {quiet:#}; {} events were told since the loop began",

@@ -1,36 +1,54 @@
 //! From events to messages: filters, then a group, then a formatter.
 //!
-//! Each route runs in a task of its own ([`Route::run`]) with its own instances of its plugins, so that a slow one holds no
-//! other back. Where events come from and where messages go is the caller's business.
+//! A route has its own instances of its plugins, so that a slow one holds no other back. Where events come from, where
+//! messages go and what is stored in between is the caller's business.
 
 pub mod collected;
 pub mod filters;
 pub mod formatter;
 pub mod group;
+mod health;
 pub mod plain;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use crate::event::Event;
+use crate::event::{Event, OWN_KIND};
 use crate::message::{Batch, Message};
-use crate::queue::Receiver;
+use crate::queue::Weigh;
+use crate::store::GroupRow;
 use filters::Guarded;
 use formatter::RouteFormatter;
-use group::Digest;
+use group::{Digest, Turn};
 
-/// Events as they travel: read once, shared by all routes.
-pub type Events = Vec<Arc<Event>>;
+/// Events on their way into the routes, read once and shared by all of them. Their sequence numbers are those of the journal
+/// and have no hole between them.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Sequence number of the first one.
+    pub first: u64,
+    /// When they came, by dockbell's clock.
+    pub received: Timestamp,
+    /// The events.
+    pub events: Vec<Arc<Event>>,
+}
 
-/// Longest sleep of a route, so that a clock that jumps is noticed.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+impl Arrived {
+    /// Sequence number of the last one.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.first + self.events.len() as u64 - 1
+    }
+}
 
-/// Where a route's messages go.
-pub type Tell = Box<dyn Fn(Message) + Send + Sync>;
+impl Weigh for Arrived {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.events.iter().map(Weigh::weight).sum::<usize>()
+    }
+}
 
 /// One route: which events it tells, and when and how.
 pub struct Route {
@@ -58,21 +76,53 @@ impl Route {
 
     /// The name in the configuration.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// Takes events in: those that all filters accept join their group, at the time `now`.
-    pub async fn take(&mut self, events: &[Arc<Event>], now: Timestamp) {
-        for event in events {
-            if self.accepts(event).await {
-                self.digest.add(event, now);
-            }
+    /// Goes on where an earlier run was; see [`Digest::restore`].
+    pub fn restore(&mut self, settled: u64, groups: Vec<GroupRow>) {
+        self.digest.restore(settled, groups);
+    }
+
+    /// Sequence number of the last event that was taken in.
+    #[must_use]
+    pub fn reached(&self) -> u64 {
+        self.digest.reached()
+    }
+
+    /// Up to where every event was told or was not wanted.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.digest.settled()
+    }
+
+    /// Takes events in, see [`take_one`](Self::take_one).
+    pub async fn take(&mut self, arrived: &Arrived) {
+        for (seq, event) in (arrived.first..).zip(&arrived.events) {
+            self.take_one(seq, event, arrived.received).await;
         }
     }
 
+    /// Takes an event in: if all filters accept it, it joins its group. What was taken in before is not taken in again.
+    pub async fn take_one(&mut self, seq: u64, event: &Arc<Event>, received: Timestamp) {
+        if seq <= self.digest.reached() {
+            return;
+        }
+        if self.accepts(event).await {
+            self.digest.add(seq, event, received);
+        }
+        self.digest.reach(seq);
+    }
+
+    /// There is nothing more to take in up to this sequence number.
+    pub fn reach(&mut self, seq: u64) {
+        self.digest.reach(seq);
+    }
+
     async fn accepts(&mut self, event: &Event) -> bool {
-        if self.engines.as_ref().is_some_and(|engines| !engines.contains(&*event.engine)) {
+        let of_dockbell = &*event.engine == OWN_KIND;
+        if !of_dockbell && self.engines.as_ref().is_some_and(|engines| !engines.contains(&*event.engine)) {
             return false;
         }
         for filter in &mut self.filters {
@@ -89,58 +139,53 @@ impl Route {
         self.digest.next_due()
     }
 
-    /// Tells everything whose time has come.
-    pub async fn tell_due(&mut self, now: Timestamp, tell: &Tell) {
-        while let Some(batch) = self.digest.take_due(now) {
-            self.tell(batch, now, tell).await;
-        }
+    /// Brings times that a clock set back has left too far ahead to at most a window from `now`.
+    pub fn clamp_due(&mut self, now: Timestamp) {
+        self.digest.clamp_due(now);
     }
 
-    /// Tells everything that is open: the end of a run.
-    pub async fn tell_rest(&mut self, now: Timestamp, tell: &Tell) {
-        while let Some(batch) = self.digest.take_any() {
-            self.tell(batch, now, tell).await;
-        }
+    /// The next group whose time has come; call it until there is none. What its filters have to say is among the notes.
+    pub fn turn(&mut self, now: Timestamp) -> Option<Turn> {
+        let turn = self.digest.turn(now)?;
+        Some(self.with_notes(turn))
     }
 
-    async fn tell(&mut self, mut batch: Batch, now: Timestamp, tell: &Tell) {
-        batch.notes.extend(self.filters.iter_mut().filter_map(Guarded::take_note));
+    /// The next group, whether its time has come or not: the end of a run.
+    pub fn turn_any(&mut self) -> Option<Turn> {
+        let turn = self.digest.turn_any()?;
+        Some(self.with_notes(turn))
+    }
+
+    fn with_notes(&mut self, mut turn: Turn) -> Turn {
+        if let Some(batch) = &mut turn.batch {
+            batch.notes.extend(self.filters.iter_mut().filter_map(Guarded::take_note));
+        }
+        turn
+    }
+
+    /// The messages that tell a batch.
+    pub async fn messages(&mut self, batch: Batch, now: Timestamp) -> Vec<Message> {
         let (group, phase, total) = (batch.group.clone(), batch.phase, batch.total);
-        for notification in self.formatter.format(batch).await {
-            tell(Message {
-                id: Ulid::generate(),
-                route: Arc::clone(&self.name),
-                group: group.clone(),
-                phase,
-                sealed_at: now,
-                total,
-                notification,
-            });
-        }
+        let notifications = self.formatter.format(batch).await;
+        let message = |notification| Message {
+            id: Ulid::generate(),
+            route: Arc::clone(&self.name),
+            group: group.clone(),
+            phase,
+            sealed_at: now,
+            total,
+            notification,
+        };
+        notifications.into_iter().map(message).collect()
     }
 
-    /// Runs until the queue ends, then tells what is open.
-    pub async fn run(mut self, mut events: Receiver<Events>, tell: Tell) {
-        loop {
-            let now = Timestamp::now();
-            self.tell_due(now, &tell).await;
-            let due = self.next_due().map_or(LONGEST_SLEEP, |due| until(now, due));
-            tokio::select! {
-                biased;
-                taken = events.recv() => match taken {
-                    Some(taken) => self.take(&taken, Timestamp::now()).await,
-                    None => break,
-                },
-                () = tokio::time::sleep(due) => {}
-            }
-        }
-        self.tell_rest(Timestamp::now(), &tell).await;
+    /// What is to be told about the route's plugins since the last call: own events `plugin_failed` and `plugin_recovered`.
+    pub fn take_own_events(&mut self) -> Vec<Event> {
+        let name = &self.name;
+        let filters = self.filters.iter_mut().filter_map(|filter| filter.health().take_change());
+        let changes = filters.chain(self.formatter.health().take_change());
+        changes.map(|change| change.into_event(name)).collect()
     }
-}
-
-fn until(now: Timestamp, due: Timestamp) -> Duration {
-    let left = due.duration_since(now).unsigned_abs();
-    if due > now { left.min(LONGEST_SLEEP) } else { Duration::ZERO }
 }
 
 impl std::fmt::Debug for Route {

@@ -61,6 +61,23 @@ impl<G> Groups<G> {
         }
     }
 
+    /// All open groups, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &G> {
+        self.rows.values().map(|row| &row.group)
+    }
+
+    /// Moves every group that is due after `latest` to that time.
+    pub fn clamp_due(&mut self, latest: Timestamp) {
+        while self.due.last().is_some_and(|(due, _)| *due > latest)
+            && let Some((_, key)) = self.due.pop_last()
+        {
+            if let Some(row) = self.rows.get_mut(&key) {
+                row.due = latest;
+                self.due.insert((latest, key));
+            }
+        }
+    }
+
     /// When the next group is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {

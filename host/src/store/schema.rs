@@ -85,6 +85,7 @@ CREATE TABLE message (
     ambiguous   INTEGER NOT NULL DEFAULT 0,
     plain       INTEGER NOT NULL DEFAULT 0,
     late        INTEGER NOT NULL DEFAULT 0,
+    alarm       INTEGER NOT NULL DEFAULT 0,
     error       TEXT,
     UNIQUE (id, sink)
 ) STRICT;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell::engine::{End, Engine, Span, read};
+use dockbell::engine::{Batch, End, Engine, Span, read};
 use dockbell::event::Event;
 use dockbell::queue::{Receiver, queue};
 use tokio::task::JoinHandle;
@@ -16,7 +16,7 @@ use super::{PATIENCE, ScriptedEngine};
 /// The reader on a scripted engine, and what it brings.
 #[derive(Debug)]
 pub struct Watch {
-    receiver: Receiver<Vec<Event>>,
+    receiver: Receiver<Batch>,
     ready: VecDeque<Event>,
     stop: CancellationToken,
     task: JoinHandle<End>,
@@ -36,7 +36,7 @@ impl Watch {
         let engine = Engine::new(Arc::from("local"), &engine.config()).expect("a good configuration");
         let (sender, receiver) = queue(bytes);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(read(engine, span, sender, stop.clone()));
+        let task = tokio::spawn(read(engine, span, None, sender, stop.clone()));
         Self { receiver, ready: VecDeque::new(), stop, task }
     }
 
@@ -44,7 +44,7 @@ impl Watch {
     pub async fn try_next(&mut self) -> Option<Event> {
         while self.ready.is_empty() {
             let batch = timeout(PATIENCE, self.receiver.recv()).await;
-            self.ready.extend(batch.expect("an event within 90 s")?);
+            self.ready.extend(batch.expect("an event within 90 s")?.events);
         }
         self.ready.pop_front()
     }
@@ -57,7 +57,7 @@ impl Watch {
     /// The next batch of events, as it was handed over.
     pub async fn batch(&mut self) -> Vec<Event> {
         let batch = timeout(PATIENCE, self.receiver.recv()).await;
-        batch.expect("a batch within 90 s").expect("a batch, not the end")
+        batch.expect("a batch within 90 s").expect("a batch, not the end").events
     }
 
     /// The next event with that action; those before it are dropped.

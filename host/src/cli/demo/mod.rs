@@ -16,8 +16,9 @@ use mailparse::{MailHeaderMap, ParsedMail};
 use tokio_util::sync::CancellationToken;
 
 use super::signals;
-use crate::app::watch::Watch;
+use crate::app::watch::{Settings, Watch};
 use crate::config::{Config, Environment};
+use crate::store::Place;
 
 /// Events of a small shop, recorded from a real engine; `examples/recordings/README.md` says how.
 const RECORDING: &str = include_str!("../../../../examples/recordings/shop.jsonl");
@@ -55,7 +56,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
 
     let signal = signals::stop_token()?;
     let stop = CancellationToken::new();
-    let watch = Watch::start(config, None, None).await?;
+    let watch = Watch::start(config, Settings { output: None, span: None, place: Place::Memory }).await?;
     let (ending, rest) = (stop.clone(), WINDOW / args.speed + SETTLE / args.speed);
     tokio::spawn(async move {
         tokio::select! {
@@ -74,7 +75,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
                 count += 1;
                 show(count, &mail, args.save.as_deref())?;
             }
-            ended = &mut run => break ended?,
+            ended = &mut run => break ended??,
         }
     };
     while let Ok(mail) = mails.arrived.try_recv() {

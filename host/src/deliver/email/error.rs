@@ -198,6 +198,7 @@ impl SmtpError {
         let (fault, lasting) = self.fault();
         let unanswered = !matches!(self.cause, Cause::No { .. } | Cause::Unfit(_));
         Failure {
+            retry_after: None,
             fault,
             lasting,
             ambiguous: self.stage == Stage::Accept && unanswered,

@@ -44,6 +44,8 @@ pub struct Outgoing {
     pub ambiguous: bool,
     /// Whether a person had a dead letter of it sent again.
     pub late: bool,
+    /// Whether it tells that something was not delivered.
+    pub alarm: bool,
     /// What is sent: the simpler form if that is in use.
     pub wire: Bytes,
     /// The simpler form, if there is one that is not in use yet.
@@ -75,7 +77,7 @@ fn begin(db: &Connection, number: i64, now: Timestamp) -> rusqlite::Result<Optio
     }
     let mut message = db.prepare_cached(
         "SELECT id, sink, route, digest, phase, subject, total, sealed_ms, deadline_ms, tries, first_try_ms, ambiguous, late,
-                wire, plainer, plain, sum
+                wire, plainer, plain, sum, alarm
          FROM message JOIN body ON body.message = number WHERE number = ?1",
     )?;
     let Some(outgoing) = message.query_row([number], |row| outgoing(number, row)).optional()?.flatten() else {
@@ -118,6 +120,7 @@ fn outgoing(number: i64, row: &Row<'_>) -> rusqlite::Result<Option<Outgoing>> {
         first_try: time(row.get(10)?),
         ambiguous: row.get::<_, i64>(11)? > 0,
         late: row.get(12)?,
+        alarm: row.get(17)?,
         wire: wire.into(),
         plainer: plainer.map(Bytes::from),
         pending: Vec::new(),

@@ -70,6 +70,8 @@ pub struct Summary {
     pub ended: Option<Timestamp>,
     /// How often it was sent without an answer.
     pub ambiguous: u32,
+    /// Whether it tells that something was not delivered.
+    pub alarm: bool,
     /// What the last attempt came to.
     pub error: Option<String>,
 }
@@ -143,7 +145,7 @@ impl Reader {
 }
 
 const COLUMNS: &str = "number, id, sink, route, digest, phase, subject, total, bytes, state, tries, next_ms, sealed_ms,
-    first_try_ms, deadline_ms, ended_ms, ambiguous, error";
+    first_try_ms, deadline_ms, ended_ms, ambiguous, error, alarm";
 
 fn messages(db: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Summary>> {
     // A set of states as the bits of a number.
@@ -203,6 +205,7 @@ pub(super) fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         ended: when(row.get(15)?),
         ambiguous: count(row.get(16)?),
         error: row.get(17)?,
+        alarm: row.get(18)?,
     })
 }
 

@@ -45,6 +45,8 @@ pub struct NewMessage {
     pub recipients: Vec<Arc<str>>,
     /// What it was made of, for whoever makes one message of it and a later one.
     pub batch: Option<Bytes>,
+    /// It tells that something was not delivered. When it cannot be delivered itself, that is not told again.
+    pub alarm: bool,
 }
 
 impl NewMessage {
@@ -66,14 +68,14 @@ pub struct Untried {
     pub number: i64,
     /// How many events it tells.
     pub total: u32,
-    /// What it was made of, if that was given.
-    pub batch: Option<Bytes>,
+    /// What it was made of.
+    pub batch: Bytes,
 }
 
 impl Store {
-    /// The digests of a group for a sink that wait and were never tried, the oldest first: during an outage a later digest
-    /// can tell the same, and more, in their place (`replaces` of [`Seal`](crate::store::Seal)). First and closing messages
-    /// are not among them.
+    /// The messages of a group for a sink that wait and were never tried, the oldest first: during an outage a later digest
+    /// can tell the same, and more, in their place (`replaces` of [`Seal`](crate::store::Seal)). Closing messages, and those
+    /// without a `batch`, are not among them.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -82,8 +84,8 @@ impl Store {
         self.ask(move |db| {
             let mut rows = db.prepare_cached(UNTRIED)?;
             let rows = rows.query_map([&route, &group, &sink], |row| {
-                let batch: Option<Vec<u8>> = row.get(2)?;
-                Ok(Untried { number: row.get(0)?, total: count(row.get(1)?), batch: batch.map(Bytes::from) })
+                let batch: Vec<u8> = row.get(2)?;
+                Ok(Untried { number: row.get(0)?, total: count(row.get(1)?), batch: batch.into() })
             })?;
             rows.collect()
         })
@@ -93,14 +95,14 @@ impl Store {
 
 /// `state = 0 AND tries = 0` has to stand there in these words: it is the condition of the index.
 const UNTRIED: &str = "SELECT number, total, batch FROM message JOIN body ON body.message = number
-    WHERE route = ?1 AND digest = ?2 AND sink = ?3 AND state = 0 AND tries = 0 AND phase = 1 ORDER BY number";
+    WHERE route = ?1 AND digest = ?2 AND sink = ?3 AND state = 0 AND tries = 0 AND phase < 2 AND batch IS NOT NULL ORDER BY number";
 
 /// Puts a message in; gives its number.
 pub(in crate::store) fn insert(db: &Connection, new: &NewMessage) -> rusqlite::Result<i64> {
     let deadline = new.deadline.or_else(|| new.sealed_at.checked_add(LIFETIME).ok()).unwrap_or(Timestamp::MAX);
     db.prepare_cached(
-        "INSERT INTO message (id, sink, route, digest, phase, subject, total, bytes, state, sealed_ms, deadline_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10)",
+        "INSERT INTO message (id, sink, route, digest, phase, subject, total, bytes, state, sealed_ms, deadline_ms, alarm)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11)",
     )?
     .execute(params![
         new.id.to_bytes(),
@@ -113,6 +115,7 @@ pub(in crate::store) fn insert(db: &Connection, new: &NewMessage) -> rusqlite::R
         int(new.body_bytes() as u64),
         ms(new.sealed_at),
         ms(deadline),
+        new.alarm,
     ])?;
     let number = db.last_insert_rowid();
     db.prepare_cached("INSERT INTO body (message, sum, wire, plainer, batch) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(

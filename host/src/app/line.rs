@@ -1,0 +1,98 @@
+//! Events as lines of the journal, and back.
+//!
+//! An engine's event is kept as the line that the engine sent, behind it a record separator and the facts as JSON: what was
+//! read is not changed, and what dockbell knew when it was read is known when it is read again. An event of dockbell itself
+//! begins with the separator, and is JSON as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::parse;
+use crate::event::{Event, Fact};
+use crate::store::Batch;
+
+/// Between a line and its facts. JSON writes it as an escape, so the last one in a line is ours.
+const SEPARATOR: u8 = 0x1e;
+
+/// Writes an event, `raw` being the engine's line; none for an event of dockbell itself.
+pub(super) fn write(event: &Event, raw: Option<&[u8]>, into: &mut Vec<u8>) {
+    // Strings, numbers and lists of them can always be written.
+    let written = match raw {
+        None => {
+            into.push(SEPARATOR);
+            serde_json::to_writer(into, event)
+        }
+        Some(raw) => {
+            into.extend_from_slice(raw);
+            into.push(SEPARATOR);
+            if event.facts.is_empty() { Ok(()) } else { serde_json::to_writer(into, &event.facts) }
+        }
+    };
+    debug_assert!(written.is_ok());
+}
+
+/// Reads a line that was written so.
+///
+/// # Errors
+/// Why it is no event. It was one when it was written.
+fn read(engine: &Arc<str>, line: &[u8]) -> Result<Event, String> {
+    if let [SEPARATOR, own @ ..] = line {
+        return serde_json::from_slice(own).map_err(|error| error.to_string());
+    }
+    let (raw, facts) = match memchr::memrchr(SEPARATOR, line) {
+        Some(place) => (&line[..place], &line[place + 1..]),
+        None => (line, [].as_slice()),
+    };
+    let mut event = parse::event(engine, raw).map_err(|error| error.to_string())?;
+    if !facts.is_empty() {
+        event.facts = serde_json::from_slice::<Vec<(Fact, String)>>(facts).map_err(|error| error.to_string())?;
+    }
+    Ok(event)
+}
+
+/// The events of a batch of the journal, with their sequence numbers. What cannot be read is there as an event `gap`.
+pub(super) fn events(batch: &Batch) -> BTreeMap<u64, Arc<Event>> {
+    let gap = |reason: &str| {
+        let nanos = i64::try_from(batch.received.as_nanosecond()).unwrap_or(i64::MAX);
+        let attributes = vec![
+            ("lines".to_owned(), if batch.damaged { batch.count.to_string() } else { "1".to_owned() }),
+            ("reason".to_owned(), format!("the journal is damaged: {reason}")),
+        ];
+        Arc::new(Event::own(Arc::clone(&batch.engine), "gap", nanos, attributes))
+    };
+    if batch.damaged {
+        tracing::error!(engine = %batch.engine, lines = batch.count, "the disk has changed a part of the journal");
+        return BTreeMap::from([(batch.last(), gap("the disk has changed it"))]);
+    }
+    let event = |line: &[u8]| read(&batch.engine, line).map(Arc::new).unwrap_or_else(|error| gap(&error));
+    batch.lines(0).map(|(seq, line)| (seq, event(line))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again(event: &Event, raw: Option<&[u8]>) -> Event {
+        let mut line = Vec::new();
+        write(event, raw, &mut line);
+        assert!(!line.contains(&b'\n'));
+        read(&event.engine, &line).unwrap()
+    }
+
+    #[test]
+    fn an_event_comes_back_with_its_facts() {
+        let raw = br#"{"Type":"container","Action":"die","Actor":{"ID":"a","Attributes":{"name":"web"}},"scope":"local","timeNano":5}"#;
+        let mut event = parse::event(&"shop".into(), raw).unwrap();
+        assert_eq!(again(&event, Some(raw)), event, "without facts");
+        event.facts.push((Fact::Cause, "crashed".to_owned()));
+        event.facts.push((Fact::Identity, "a\u{1e}\n\"b".to_owned()));
+        assert_eq!(again(&event, Some(raw)), event);
+    }
+
+    #[test]
+    fn an_own_event_comes_back() {
+        let attributes = vec![("reason".to_owned(), "a\u{1e}\nb".to_owned())];
+        let event = Event::own("shop".into(), "gap", 5, attributes);
+        assert_eq!(again(&event, None), event);
+    }
+}

@@ -1,0 +1,80 @@
+//! The store when the program starts: what was left there, and whether it belongs to these engines and this configuration.
+
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::store::{Notice, Opened, Options, Place, Store, StoreError};
+
+use super::own::Own;
+use super::patience;
+
+/// Opens the store and tells what its owner must know.
+///
+/// # Errors
+/// Another instance uses the directory, or it cannot be used.
+pub(super) async fn open(place: Place, own: &Own) -> anyhow::Result<Store> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(&place, &Options::default())).await??;
+    let Opened { store, notices, interrupted } = opened;
+    for notice in notices {
+        match &notice {
+            Notice::Damaged { .. } => {
+                tracing::error!("{notice}");
+                own.say("gap", &[("reason", &notice.to_string())]);
+            }
+            Notice::InMemory => tracing::debug!("{notice}"),
+            _ => tracing::warn!("{notice}"),
+        }
+    }
+    for message in interrupted {
+        tracing::warn!(
+            sink = message.sink, message = %message.id, state = %message.state,
+            "dockbell ended while it sent this message; it may have arrived"
+        );
+    }
+    Ok(store)
+}
+
+/// Looks whether the store is that of these engines. A copy of another host's would send that host's messages again.
+///
+/// # Errors
+/// The store is broken.
+pub(super) async fn recognise(store: &Store, engines: &[Engine]) -> Result<(), StoreError> {
+    let mut strange = false;
+    for engine in engines {
+        let Some(known) = patience::wait(|| store.cursor(engine.name())).await?.and_then(|cursor| cursor.engine_id)
+        else {
+            continue;
+        };
+        strange |= engine.id().await.is_some_and(|id| id != known);
+    }
+    if strange {
+        let held = patience::wait(|| store.hold_all()).await?;
+        if held > 0 {
+            tracing::error!(
+                messages = held,
+                "the state directory is another engine's, perhaps a copy; its messages are not sent\nhint: `dockbell outbox \
+                 list` shows them, `dockbell outbox retry` sends them"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Lets go of what belongs to routes and sinks that are no longer configured.
+///
+/// # Errors
+/// The store is broken.
+pub(super) async fn match_configuration(store: &Store, config: &Config) -> Result<(), StoreError> {
+    let routes: Vec<&str> = config.routes.keys().map(String::as_str).collect();
+    for (route, open) in patience::wait(|| store.retain_routes(&routes)).await? {
+        tracing::warn!(route, open_digests = open, "the route is no longer configured; it is forgotten");
+    }
+    let sinks: Vec<&str> = config.sinks.keys().map(String::as_str).collect();
+    let (orphaned, back) = patience::wait(|| store.match_sinks(&sinks)).await?;
+    if orphaned > 0 {
+        tracing::warn!(messages = orphaned, "messages wait for sinks that are no longer configured");
+    }
+    if back > 0 {
+        tracing::info!(messages = back, "messages are sent whose sinks are configured again");
+    }
+    Ok(())
+}

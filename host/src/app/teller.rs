@@ -1,0 +1,235 @@
+//! One route at work: events from the journal become messages in the outbox, and both stand in one transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::own::Own;
+use super::recorder::Arriving;
+use super::{line, patience};
+use crate::deliver::{Outbox, Sinks, is_about};
+use crate::message::{Batch, Message, Phase};
+use crate::route::collected::merge;
+use crate::route::group::Turn;
+use crate::route::{Arrived, Route};
+use crate::store::{NewMessage, Seal, Sealed, Store, StoreError};
+
+/// Longest sleep of a route, so that a clock that jumps is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// How often it is stored how far a route has come that tells nothing. After a crash so much is filtered again.
+const SETTLE_EVERY: Duration = Duration::from_secs(5);
+/// Groups that are told in one transaction.
+const TOGETHER: usize = 32;
+/// Bytes of the journal that are read at once.
+const READ: usize = 1 << 20;
+
+/// What all routes share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Where events come from and messages go.
+    pub store: Store,
+    /// Delivers what is in the store.
+    pub outbox: Arc<Outbox>,
+    /// Give messages their final form.
+    pub sinks: Arc<Sinks>,
+    /// What is to be told about the route's plugins.
+    pub own: Own,
+}
+
+/// A route at work.
+#[derive(Debug)]
+pub struct Teller {
+    route: Route,
+    to: Arc<[String]>,
+    shared: Shared,
+    /// How far the store knows that the route has come.
+    settled: u64,
+}
+
+impl Teller {
+    /// Takes a route up where an earlier run left it. `to` are names of sinks. It waits while the store has no room.
+    ///
+    /// # Errors
+    /// The store is broken or closed.
+    pub async fn open(mut route: Route, to: &[String], shared: Shared) -> Result<Self, StoreError> {
+        let name = Arc::clone(route.name());
+        let settled = patience::wait(|| shared.store.open_route(&name)).await?;
+        let groups = patience::wait(|| shared.store.groups(&name)).await?;
+        route.restore(settled, groups);
+        Ok(Self { route, to: to.into(), shared, settled })
+    }
+
+    /// Runs until the queue ends, then tells what is open.
+    ///
+    /// # Errors
+    /// The store is broken or closed. What was not told then is told after the next start.
+    pub async fn run(mut self, mut arriving: Arriving) -> Result<(), StoreError> {
+        let newest = patience::wait(|| self.shared.store.newest()).await?;
+        self.catch_up(newest).await?;
+        let mut settle_at = Instant::now() + SETTLE_EVERY;
+        loop {
+            let now = Timestamp::now();
+            self.route.clamp_due(now);
+            self.tell_due(now).await?;
+            let wait = self.route.next_due().map_or(LONGEST_SLEEP, |due| until(now, due));
+            tokio::select! {
+                biased;
+                () = sleep_until(settle_at) => {
+                    self.settle().await?;
+                    settle_at = Instant::now() + SETTLE_EVERY;
+                }
+                arrived = arriving.queue.recv() => match arrived {
+                    Some(arrived) => self.take(&arrived).await?,
+                    None => break,
+                },
+                Ok(()) = arriving.missed.changed() => {
+                    let missed = *arriving.missed.borrow_and_update();
+                    self.catch_up(missed).await?;
+                }
+                () = sleep(wait) => {}
+            }
+        }
+        // What did not fit into the queue.
+        let newest = patience::wait(|| self.shared.store.newest()).await?;
+        self.catch_up(newest).await?;
+        let now = Timestamp::now();
+        self.tell(|route| route.turn_any(), now).await?;
+        self.settle().await
+    }
+
+    async fn take(&mut self, arrived: &Arrived) -> Result<(), StoreError> {
+        if arrived.first > self.route.reached() + 1 {
+            self.catch_up(arrived.first - 1).await?;
+        }
+        self.route.take(arrived).await;
+        self.tell_own();
+        Ok(())
+    }
+
+    /// Reads from the journal what did not come through the queue.
+    async fn catch_up(&mut self, through: u64) -> Result<(), StoreError> {
+        while self.route.reached() < through {
+            let reached = self.route.reached();
+            let batches = patience::wait(|| self.shared.store.journal(reached, READ)).await?;
+            if batches.is_empty() {
+                self.route.reach(through);
+            }
+            for batch in batches {
+                for (seq, event) in line::events(&batch) {
+                    self.route.take_one(seq, &event, batch.received).await;
+                }
+                self.route.reach(batch.last());
+            }
+            self.tell_own();
+            self.tell_due(Timestamp::now()).await?;
+        }
+        Ok(())
+    }
+
+    fn tell_own(&mut self) {
+        for event in self.route.take_own_events() {
+            self.shared.own.tell(event);
+        }
+    }
+
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        let settled = self.route.settled();
+        if settled > self.settled {
+            let name = Arc::clone(self.route.name());
+            patience::wait(|| self.shared.store.settle(&name, settled)).await?;
+            self.settled = settled;
+        }
+        Ok(())
+    }
+
+    async fn tell_due(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.tell(|route| route.turn(now), now).await
+    }
+
+    /// Tells every group whose turn it is.
+    async fn tell(
+        &mut self,
+        mut next: impl FnMut(&mut Route) -> Option<Turn>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        loop {
+            let mut turns = Vec::new();
+            while turns.len() < TOGETHER
+                && let Some(turn) = next(&mut self.route)
+            {
+                turns.push(turn);
+            }
+            if turns.is_empty() {
+                return Ok(());
+            }
+            self.seal(&turns, now).await?;
+            self.tell_own();
+        }
+    }
+
+    async fn seal(&mut self, turns: &[Turn], now: Timestamp) -> Result<(), StoreError> {
+        let mut told = Vec::new();
+        for batch in turns.iter().filter_map(|turn| turn.batch.as_ref()) {
+            told.push((batch, self.route.messages(batch.clone(), now).await));
+        }
+        loop {
+            let mut seal = Seal {
+                route: self.route.name().to_string(),
+                groups: turns.iter().map(|turn| turn.change.clone()).collect(),
+                settled: Some(self.route.settled()),
+                ..Seal::default()
+            };
+            for (batch, messages) in &told {
+                for sink in &*Arc::clone(&self.to) {
+                    self.address(sink, batch, messages, now, &mut seal).await?;
+                }
+            }
+            let sinks: Vec<String> = seal.messages.iter().map(|message| message.sink.clone()).collect();
+            let sealed = patience::wait(|| self.shared.store.seal(seal.clone())).await?;
+            if matches!(sealed, Sealed::Done(_)) {
+                sinks.iter().for_each(|sink| self.shared.outbox.wake(sink));
+                self.settled = self.settled.max(seal.settled.unwrap_or_default());
+                return Ok(());
+            }
+            // A worker has begun to send what was to be replaced: look again.
+        }
+    }
+
+    /// Adds what one sink is told about a batch. What waits for it and was never tried is told together with it.
+    async fn address(
+        &mut self,
+        sink: &str,
+        batch: &Batch,
+        messages: &[Message],
+        now: Timestamp,
+        seal: &mut Seal,
+    ) -> Result<(), StoreError> {
+        if is_about(batch, sink) {
+            return Ok(());
+        }
+        let (route, group) = (Arc::clone(self.route.name()), batch.group.as_str());
+        let waiting = match batch.phase {
+            Phase::Closing => Vec::new(),
+            _ => patience::wait(|| self.shared.store.untried(&route, group, sink)).await?,
+        };
+        let earlier: Vec<Batch> =
+            waiting.iter().filter_map(|message| serde_json::from_slice(&message.batch).ok()).collect();
+        let sealed: Vec<NewMessage> = if earlier.is_empty() || earlier.len() < waiting.len() {
+            self.shared.sinks.seal(sink, messages, batch)
+        } else {
+            seal.replaces.extend(waiting.iter().map(|message| message.number));
+            let all = merge(earlier, batch.clone());
+            let messages = self.route.messages(all.clone(), now).await;
+            self.shared.sinks.seal(sink, &messages, &all)
+        };
+        seal.messages.extend(sealed);
+        Ok(())
+    }
+}
+
+fn until(now: Timestamp, due: Timestamp) -> Duration {
+    let left = due.duration_since(now).unsigned_abs();
+    if due > now { left.min(LONGEST_SLEEP) } else { Duration::ZERO }
+}

@@ -1,0 +1,58 @@
+//! Keeps the store small, and tells what became too old.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::sleep;
+
+use super::own::Own;
+use crate::store::{Keep, Store, StoreError};
+
+/// How often old things are looked for.
+const EVERY: Duration = Duration::from_secs(5);
+/// The longest that anything lies ahead by itself: a window of a day, or a server that asks to be left alone. What is
+/// further away was put there by a clock that has since been set back.
+const LONGEST_AHEAD: Duration = Duration::from_hours(24);
+
+/// Runs until the store is closed.
+///
+/// # Errors
+/// The store is broken.
+pub(super) async fn run(store: Store, own: Own) -> Result<(), StoreError> {
+    loop {
+        let now = Timestamp::now();
+        store.clamp_due(now, LONGEST_AHEAD).await.or_else(pass)?;
+        while let Some(kept) = store.upkeep(now, Keep::default()).await.map(Some).or_else(pass)? {
+            for letter in kept.expired {
+                let (id, error) = (letter.id.to_string(), letter.error.unwrap_or_default());
+                tracing::error!(
+                    sink = letter.sink,
+                    message = id,
+                    subject = letter.subject,
+                    error,
+                    "A message is given up."
+                );
+                if !letter.alarm {
+                    own.say(
+                        "dead_letter",
+                        &[("error", &error), ("message", &id), ("sink", &letter.sink), ("subject", &letter.subject)],
+                    );
+                }
+            }
+            for letter in kept.purged {
+                tracing::warn!(
+                    sink = letter.sink, message = %letter.id, subject = letter.subject, "An old dead letter is removed."
+                );
+            }
+            if !kept.more {
+                break;
+            }
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// What passes is tried again the next time.
+fn pass<T: Default>(error: StoreError) -> Result<T, StoreError> {
+    if error.is_passing() { Ok(T::default()) } else { Err(error) }
+}

@@ -1,0 +1,67 @@
+//! What a worker and the rest of the program know of each other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::{Notify, watch};
+
+use super::SinkStats;
+
+/// The way to one sink.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub sink: Arc<str>,
+    pub stats: watch::Sender<SinkStats>,
+    woken: Notify,
+    wakes: AtomicU64,
+    closing: AtomicBool,
+}
+
+impl Lane {
+    pub(super) fn new(sink: &str) -> Self {
+        Self {
+            sink: Arc::from(sink),
+            stats: watch::Sender::new(SinkStats::default()),
+            woken: Notify::new(),
+            wakes: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    /// There is something in the store.
+    pub(super) fn wake(&self) {
+        self.wakes.fetch_add(1, Ordering::AcqRel);
+        self.stats.send_if_modified(|stats| std::mem::take(&mut stats.idle));
+        self.woken.notify_one();
+    }
+
+    /// How often there was something new so far.
+    pub(super) fn wakes(&self) -> u64 {
+        self.wakes.load(Ordering::Acquire)
+    }
+
+    /// Nothing is in the store, unless something came since there were so many `wakes`.
+    pub(super) fn rest(&self, wakes: u64) {
+        self.stats.send_if_modified(|stats| {
+            let changed = !stats.idle && self.wakes() == wakes;
+            stats.idle |= changed;
+            changed
+        });
+    }
+
+    /// Waits until something was put in, or the end was asked for, since the last call.
+    pub(super) async fn woken(&self) {
+        self.woken.notified().await;
+    }
+
+    /// What is due is delivered, and then the worker ends.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.woken.notify_one();
+    }
+
+    /// Whether the end was asked for.
+    pub(super) fn closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}

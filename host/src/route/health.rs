@@ -1,0 +1,53 @@
+//! Whether a plugin works, and when that has changed.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::event::{Event, OWN_KIND};
+
+/// Whether a plugin of a route works. Told once when it begins to fail, and once when it works again.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    failed: bool,
+    change: Option<Change>,
+}
+
+/// A plugin began to fail, or works again.
+#[derive(Debug)]
+pub(super) struct Change {
+    plugin: String,
+    /// Why it failed; none when it works again.
+    error: Option<String>,
+}
+
+impl Health {
+    pub(super) fn fails(&mut self, plugin: &str, error: &str) {
+        if !std::mem::replace(&mut self.failed, true) {
+            self.change = Some(Change { plugin: plugin.to_owned(), error: Some(error.to_owned()) });
+        }
+    }
+
+    pub(super) fn works(&mut self, plugin: &str) {
+        if std::mem::take(&mut self.failed) {
+            self.change = Some(Change { plugin: plugin.to_owned(), error: None });
+        }
+    }
+
+    /// The last change that was not told yet.
+    pub(super) fn take_change(&mut self) -> Option<Change> {
+        self.change.take()
+    }
+}
+
+impl Change {
+    /// As an own event.
+    pub(super) fn into_event(self, route: &str) -> Event {
+        let action = if self.error.is_some() { "plugin_failed" } else { "plugin_recovered" };
+        let plugin = ("plugin".to_owned(), self.plugin);
+        let mut attributes = vec![plugin, ("route".to_owned(), route.to_owned())];
+        attributes.extend(self.error.map(|error| ("error".to_owned(), error)));
+        let now = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        Event::own(Arc::from(OWN_KIND), action, now, attributes)
+    }
+}
