@@ -2,8 +2,8 @@
 //!
 //! The way of one event: [`engine`] reads it, [`lifecycle`] adds facts, [`route`] passes it through filters ([`plugin`]),
 //! collects it in a group ([`store`]) and makes a message of it, [`deliver`] brings the message to its sinks. [`app`] wires
-//! these; [`cli`] is what the user types. A module imports only from those below it:
-//! `cli`, `app`, (`engine`, `route`, `deliver`), (`store`, `plugin`, `lifecycle`), (`config`, `queue`, `message`, `event`).
+//! these; [`serve`] is what it answers while it runs; [`cli`] is what the user types. A module imports only from those below it:
+//! `cli`, `app`, (`engine`, `route`, `deliver`, `serve`), (`store`, `plugin`, `lifecycle`), (`config`, `queue`, `message`, `event`).
 
 pub mod app;
 pub mod cli;
@@ -16,4 +16,5 @@ pub mod message;
 pub mod plugin;
 pub mod queue;
 pub mod route;
+pub mod serve;
 pub mod store;

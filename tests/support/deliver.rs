@@ -150,7 +150,7 @@ impl Post {
             events: vec![],
             notes: vec![],
         };
-        let messages = self.sinks.seal(sink, std::slice::from_ref(message), &batch);
+        let messages = self.sinks.seal(sink, std::slice::from_ref(message), Some(&batch));
         self.store.seal(Seal { messages, ..Seal::default() }).await.expect("stored");
         self.outbox.wake(sink);
     }

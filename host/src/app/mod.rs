@@ -2,6 +2,7 @@
 //! losing what is open.
 
 pub mod feed;
+pub mod letters;
 mod line;
 pub mod own;
 mod patience;

@@ -217,12 +217,12 @@ impl Teller {
         let earlier: Vec<Batch> =
             waiting.iter().filter_map(|message| serde_json::from_slice(&message.batch).ok()).collect();
         let sealed: Vec<NewMessage> = if earlier.is_empty() || earlier.len() < waiting.len() {
-            self.shared.sinks.seal(sink, messages, batch)
+            self.shared.sinks.seal(sink, messages, Some(batch))
         } else {
             seal.replaces.extend(waiting.iter().map(|message| message.number));
             let all = merge(earlier, batch.clone());
             let messages = self.route.messages(all.clone(), now).await;
-            self.shared.sinks.seal(sink, &messages, &all)
+            self.shared.sinks.seal(sink, &messages, Some(&all))
         };
         seal.messages.extend(sealed);
         Ok(())

@@ -13,7 +13,7 @@ use super::own::{self, Own};
 use super::recorder::{Inlet, Recorder};
 use super::routes::{self, Started, Telling};
 use super::teller::{Shared, Teller};
-use super::{patience, sinks, state, upkeep};
+use super::{letters, patience, sinks, state, upkeep};
 use crate::config::{Config, Output};
 use crate::deliver::{Alarm, Outbox, Retry, Sinks, Trouble};
 use crate::engine::{self, Engine, Span};
@@ -81,6 +81,9 @@ impl Watch {
         state::match_configuration(&store, &config).await?;
         let alarm = alarm(own.clone());
         let outbox = Arc::new(Outbox::start(store.clone(), couriers, Retry::default(), &alarm));
+        if let Some(state) = store.path().parent().filter(|_| !store.is_in_memory()) {
+            letters::answer(state, store.clone(), Arc::clone(&outbox));
+        }
         let shared = Shared { store, outbox, sinks: writers, own };
         let mut tellers = Vec::new();
         for Started { route, to } in routes {

@@ -3,7 +3,9 @@
 mod check;
 mod demo;
 mod logging;
+mod outbox;
 mod replay;
+mod send;
 mod signals;
 mod watch;
 
@@ -36,6 +38,10 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Try the configuration, the plugins, the engines and the sinks, and say what works
     Check(ConfigArgs),
+    /// Look into the outbox: what waits, what was not delivered; have it sent again, or remove it
+    Outbox(outbox::OutboxArgs),
+    /// Send a test message to a sink
+    Send(send::SendArgs),
     /// Show the mails about a recording of a small shop; needs neither Docker nor a mail server
     Demo(demo::DemoArgs),
 }
@@ -72,7 +78,7 @@ struct OutputArgs {
 #[derive(Debug, Args)]
 struct StateArgs {
     /// The directory of what must survive a restart; `none` keeps nothing [default: $DOCKBELL_STATE, $STATE_DIRECTORY, ~/.local/state/dockbell]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     state: Option<OsString>,
 }
 
@@ -107,6 +113,8 @@ pub fn main() -> ExitCode {
         Command::Watch(args) => block_on(watch::run(args)),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Check(args) => block_on(check::run(args)),
+        Command::Outbox(args) => block_on(outbox::run(args)),
+        Command::Send(args) => block_on(send::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
     };
     match done {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::document::{Place, Table};
 use super::environment::{Environment, HOSTNAME, SMTP_URL};
-use super::problem::{Mistake, Problem};
+use super::problem::{Mistake, Problem, choose};
 use super::route::{Names, PLAIN};
 use super::value::Value;
 use super::{
@@ -52,6 +52,18 @@ pub(super) fn assemble(mut root: Table<'_>, environment: &Environment, problems:
         routes.extend(defaults::routes(&names).map(|(name, route)| (name, Some(route))));
     } else if routes.is_empty() {
         routes.insert("default".to_owned(), Some(RouteConfig::new(&names)));
+    }
+    if let Some((sink, place)) = root.take("fallback").and_then(Value::string) {
+        if !names.sinks.contains(&sink.as_str()) {
+            let hint = choose(&sink, &names.sinks, "sinks");
+            root.document.report(&place, Mistake::new(format!("there is no sink `{sink}`"), hint));
+        }
+        let (route, fallback) = defaults::fallback(&names, &sink);
+        if routes.insert(route, Some(fallback)).is_some() {
+            let mistake =
+                Mistake::new("makes a route `fallback`, which is there already", "give that route another name");
+            root.document.report(&place, mistake);
+        }
     }
     root.finish();
 

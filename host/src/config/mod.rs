@@ -44,10 +44,12 @@ pub struct Config {
     pub grace: Duration,
     /// `[engines.NAME]`: what is watched. Default: one engine, `local`, from `DOCKER_HOST`.
     pub engines: BTreeMap<String, EngineConfig>,
-    /// `[plugins.NAME]`: filters and formatters. The bundled ones are there under their own names, and the
-    /// filter of routes without `filters` is there as `default`. Only those that a route names need to be loaded.
+    /// `[plugins.NAME]`: filters and formatters. The bundled ones are there under their own names, the filter of routes
+    /// without `filters` is there as `default`, and that of the fallback route as `undelivered`. Only those that a route names need to be loaded.
     pub plugins: BTreeMap<String, PluginConfig>,
-    /// `[routes.NAME]`: what is told to whom. Default: one route, `default`. Without `[routes]` and `[sinks]`: a route
+    /// `[routes.NAME]`: what is told to whom. `fallback = "SINK"` at the top of the file makes a route `fallback`: it tells
+    /// that sink, at most once a minute, which messages other sinks did not deliver, and which sinks take nothing. A sink is
+    /// never told about itself, and that this could not be told is not told either. Default: one route, `default`. Without `[routes]` and `[sinks]`: a route
     /// `terminal` that writes each event at once, and the route `default` for the mails if `DOCKBELL_SMTP_URL` is set.
     pub routes: BTreeMap<String, RouteConfig>,
     /// `[sinks.NAME]`: where messages go. Default: `terminal`. With `DOCKBELL_SMTP_URL` there is a sink `email`, beside

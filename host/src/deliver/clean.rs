@@ -11,7 +11,7 @@ fn steers(c: char) -> bool {
 }
 
 /// One line: breaks and tabs become spaces, other controls U+FFFD; cut to `most` bytes, with `…` where it was.
-pub(super) fn line(text: &str, most: usize) -> String {
+pub(crate) fn line(text: &str, most: usize) -> String {
     let one = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
         c if steers(c) => char::REPLACEMENT_CHARACTER,
@@ -25,7 +25,7 @@ pub(super) fn line(text: &str, most: usize) -> String {
 }
 
 /// Several lines: `\r\n` and a lone `\r` become `\n`, tabs stay, other controls become U+FFFD.
-pub(super) fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

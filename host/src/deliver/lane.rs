@@ -13,6 +13,7 @@ pub(super) struct Lane {
     pub sink: Arc<str>,
     pub stats: watch::Sender<SinkStats>,
     woken: Notify,
+    hurried: Notify,
     wakes: AtomicU64,
     closing: AtomicBool,
 }
@@ -23,6 +24,7 @@ impl Lane {
             sink: Arc::from(sink),
             stats: watch::Sender::new(SinkStats::default()),
             woken: Notify::new(),
+            hurried: Notify::new(),
             wakes: AtomicU64::new(0),
             closing: AtomicBool::new(false),
         }
@@ -33,6 +35,17 @@ impl Lane {
         self.wakes.fetch_add(1, Ordering::AcqRel);
         self.stats.send_if_modified(|stats| std::mem::take(&mut stats.idle));
         self.woken.notify_one();
+    }
+
+    /// What waits is to be tried now, even if the sink took nothing so far.
+    pub(super) fn hurry(&self) {
+        self.hurried.notify_waiters();
+        self.wake();
+    }
+
+    /// Waits for the next [`hurry`](Self::hurry).
+    pub(super) async fn hurried(&self) {
+        self.hurried.notified().await;
     }
 
     /// How often there was something new so far.

@@ -6,7 +6,7 @@
 //! again, when, and what becomes a dead letter.
 
 mod attempt;
-mod clean;
+pub(crate) mod clean;
 pub mod email;
 mod file;
 mod json;

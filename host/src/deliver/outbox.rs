@@ -81,6 +81,11 @@ impl Outbox {
         }
     }
 
+    /// There may be something new for any sink, and all of them are tried now, even those that took nothing so far.
+    pub fn hurry(&self) {
+        self.lanes.values().for_each(|lane| lane.hurry());
+    }
+
     /// What becomes of a sink's messages, as it changes; `None` for an unknown sink.
     #[must_use]
     pub fn stats(&self, sink: &str) -> Option<watch::Receiver<SinkStats>> {

@@ -18,14 +18,16 @@ impl Sinks {
         Self(sinks.into_iter().collect())
     }
 
-    /// What a sink is told about a batch: its messages, ready for the outbox.
+    /// What a sink is told: messages ready for the outbox. `batch` is what they were made of, so that they can be told together
+    /// with later ones; none for messages that stand for themselves.
     #[must_use]
-    pub fn seal(&self, sink: &str, messages: &[Message], batch: &Batch) -> Vec<NewMessage> {
+    pub fn seal(&self, sink: &str, messages: &[Message], batch: Option<&Batch>) -> Vec<NewMessage> {
         // The configuration is checked: whatever a route tells exists.
         let Some(place) = self.0.get(sink) else { return Vec::new() };
-        let alarm = batch.total > 0 && batch.events.iter().all(|event| is_about_delivery(event));
+        let alarm =
+            batch.is_some_and(|batch| batch.total > 0 && batch.events.iter().all(|event| is_about_delivery(event)));
         // Several messages of one batch cannot be told from each other later, and so are not merged.
-        let batch = (messages.len() == 1).then(|| serde_json::to_vec(batch).ok()).flatten();
+        let batch = batch.filter(|_| messages.len() == 1).and_then(|batch| serde_json::to_vec(batch).ok());
         let mut sealed = Vec::new();
         for message in messages {
             match place.seal(message) {

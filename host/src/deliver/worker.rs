@@ -86,7 +86,13 @@ impl Worker {
                     return Ok(());
                 }
                 let until = down.until;
-                tokio::select! { () = sleep_until(until) => {}, () = self.closed() => {} }
+                tokio::select! {
+                    () = sleep_until(until) => {}
+                    () = self.closed() => {}
+                    () = self.lane.hurried() => {
+                        self.down = self.down.take().map(|down| Down { until: Instant::now(), ..down });
+                    }
+                }
                 continue;
             }
             let wakes = self.lane.wakes();

@@ -10,7 +10,7 @@ use crate::store::{Store, StoreError};
 
 impl Store {
     /// Tries messages again that are dead, held or orphaned, with the same id and bytes, marked as late, until `deadline`:
-    /// the recipients that have not got them. Those that were put off are tried at once. Gives the numbers of all of them.
+    /// the recipients that have not got them. Those that were put off are tried at once, and one that waits keeps its place. Gives the numbers of all of them.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -23,7 +23,7 @@ impl Store {
             let mut again = db.prepare_cached(
                 "UPDATE message SET state = 0, next_ms = 0, ended_ms = NULL, late = late OR state <> 0,
                      deadline_ms = CASE WHEN state = 0 THEN deadline_ms ELSE ?2 END
-                 WHERE id = ?1 AND (state IN (3, 4, 5) OR state = 0 AND next_ms > 0) RETURNING number",
+                 WHERE id = ?1 AND state IN (0, 3, 4, 5) RETURNING number",
             )?;
             let mut waiting = Vec::new();
             for id in &ids {

@@ -1,0 +1,3 @@
+//! What a running dockbell answers to others.
+
+pub mod control;
