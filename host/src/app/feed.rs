@@ -1,15 +1,23 @@
 //! The events of one engine on their way to the routes: facts are added, then they are stored, then every route has them.
 
-use crate::engine::{Batch, Engine};
-use crate::event::Event;
-use crate::lifecycle::{Inspected, Lifecycle};
-use crate::queue::Receiver;
-use crate::store::StoreError;
+use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep_until};
+
+use super::patience;
+use super::reconcile::{self, Gap};
 use super::recorder::Recorder;
+use crate::engine::{Batch, Container, Engine};
+use crate::event::{Event, OWN_KIND};
+use crate::lifecycle::{Containers, Inspected, Lifecycle};
+use crate::queue::Receiver;
+use crate::store::{ContainerState, Store, StoreError};
 
 /// Batches up to this size have their dead containers inspected; in a burst the event's own words must do.
 const QUIET: usize = 8;
+/// How often what is known of the containers is stored, when it has changed.
+const REMEMBER_EVERY: Duration = Duration::from_secs(10);
 
 /// The way from one engine to all routes.
 #[derive(Debug)]
@@ -17,13 +25,30 @@ pub struct Feed {
     engine: Engine,
     lifecycle: Lifecycle,
     recorder: Recorder,
+    /// What is known of the containers, and where that outlives the program; none for a run that ends by itself.
+    memory: Option<(Containers, Store)>,
 }
 
 impl Feed {
     /// The way from an engine into the journal.
     #[must_use]
     pub fn new(engine: Engine, recorder: Recorder) -> Self {
-        Self { engine, lifecycle: Lifecycle::new(), recorder }
+        Self { engine, lifecycle: Lifecycle::new(), recorder, memory: None }
+    }
+
+    /// The same, and after a gap it compares the containers with what was known of them, and tells what must have happened.
+    ///
+    /// # Errors
+    /// The store is broken.
+    pub async fn comparing(mut self, store: Store) -> Result<Self, StoreError> {
+        let mut containers = Containers::default();
+        let stored = patience::wait(|| store.containers(self.engine.name())).await?;
+        containers.restore(stored.into_iter().filter_map(|ContainerState { id, state }| {
+            // What an older program wrote may not be readable; the container is then seen as new.
+            Some((id, serde_json::from_str(&state).ok()?))
+        }));
+        self.memory = Some((containers, store));
+        Ok(self)
     }
 
     /// Runs until the reader's queue ends and everything is stored.
@@ -32,17 +57,28 @@ impl Feed {
     /// The store is broken or closed. What has no room is no error: it waits, and so does what comes behind it.
     pub async fn run(mut self, mut events: Receiver<Batch>) -> Result<(), StoreError> {
         let mut more = true;
+        let mut remember_at = Instant::now() + REMEMBER_EVERY;
+        let mut learning = self.learn();
         while more || !self.recorder.is_empty() {
             tokio::select! {
                 biased;
                 landed = self.recorder.landed() => self.recorder.settle(landed).await?,
+                Some(now) = &mut learning => {
+                    if let Some((containers, _)) = &mut self.memory {
+                        containers.add(now.iter().map(reconcile::remember));
+                    }
+                }
+                () = sleep_until(remember_at) => {
+                    self.remember().await?;
+                    remember_at = Instant::now() + REMEMBER_EVERY;
+                }
                 batch = events.recv(), if more && self.recorder.has_room() => match batch {
                     Some(batch) => self.take(batch).await?,
                     None => more = false,
                 },
             }
         }
-        Ok(())
+        self.remember().await
     }
 
     async fn take(&mut self, mut batch: Batch) -> Result<(), StoreError> {
@@ -55,9 +91,67 @@ impl Feed {
             } else {
                 self.lifecycle.observe(event);
             }
+            if let Some((containers, _)) = &mut self.memory {
+                containers.observe(event);
+            }
         }
+        let gaps: Vec<Gap> = events.iter().filter_map(gap).collect();
         let moved = batch.moved.take();
-        self.recorder.put(events, |place| batch.line(place), moved).await
+        self.recorder.put(events, |place| batch.line(place), moved).await?;
+        for gap in gaps {
+            self.reconcile(gap).await?;
+        }
+        Ok(())
+    }
+
+    /// Learns which containers there are, where nothing is known yet; meanwhile events go on.
+    fn learn(&self) -> impl Future<Output = Option<Vec<Container>>> + use<> {
+        let nothing_known = self.memory.as_ref().is_some_and(|(containers, _)| containers.is_empty());
+        let engine = nothing_known.then(|| self.engine.clone());
+        let list = async move { engine?.containers().await.ok().flatten() };
+        Box::pin(list.fuse())
+    }
+
+    /// Tells what must have happened in a gap.
+    async fn reconcile(&mut self, gap: Gap) -> Result<(), StoreError> {
+        let Some((containers, _)) = &mut self.memory else { return Ok(()) };
+        let engine = self.engine.name();
+        let now = match self.engine.containers().await {
+            Ok(Some(now)) => now,
+            Ok(None) => {
+                tracing::info!(%engine, "what happened in the gap is not known: the engine does not list its containers");
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::warn!("what happened in the gap is not known: {error}");
+                return Ok(());
+            }
+        };
+        let mut events = reconcile::inferred(engine, gap, containers, &now);
+        for event in &mut events {
+            self.lifecycle.infer(event);
+        }
+        containers.replace(now.iter().map(reconcile::remember));
+        if !events.is_empty() {
+            self.recorder.put(events, |_| None, None).await?;
+        }
+        self.remember().await
+    }
+
+    /// Stores what is known of the containers.
+    async fn remember(&mut self) -> Result<(), StoreError> {
+        let Some((containers, store)) = &mut self.memory else { return Ok(()) };
+        if !containers.take_change() {
+            return Ok(());
+        }
+        let state = |known| serde_json::to_string(known).unwrap_or_default();
+        let all =
+            containers.iter().map(|(id, known)| ContainerState { id: id.to_owned(), state: state(known) }).collect();
+        match store.replace_containers(self.engine.name(), all).await {
+            // The next change brings it along.
+            Err(error) if error.is_passing() => Ok(()),
+            stored => stored,
+        }
     }
 
     /// Asks the engine itself about a container that died: an image's labels can overwrite what the event says. One that
@@ -72,4 +166,9 @@ impl Feed {
             }
         }
     }
+}
+
+/// The gap that an event of the reader tells; one that says from when until when events are missing.
+fn gap(event: &Event) -> Option<Gap> {
+    if event.kind == OWN_KIND && event.action == "gap" { Gap::of(event) } else { None }
 }

@@ -6,6 +6,7 @@ pub mod letters;
 mod line;
 pub mod own;
 mod patience;
+mod reconcile;
 pub mod recorder;
 pub mod replay;
 pub mod routes;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -103,8 +104,9 @@ impl Watch {
     /// is told and delivered, within `grace`.
     ///
     /// # Errors
-    /// The store does not work any more: the program has to end, and its next start finds out what is whole.
-    pub async fn run(self, stop: CancellationToken) -> Result<Ended, StoreError> {
+    /// The store does not work any more, or a part of dockbell itself has failed: the program has to end, and its next start
+    /// goes on with what is stored.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Ended> {
         let Self { engines, tellers, shared, own_events, span, grace, .. } = self;
         let Shared { store, outbox, own, .. } = shared;
         // Each ends the next: readers their feeds, feeds the routes.
@@ -118,7 +120,10 @@ impl Watch {
         let mut readers = JoinSet::new();
         for engine in engines {
             let (sender, receiver) = queue(READ_QUEUE);
-            let feed = Feed::new(engine.clone(), Recorder::new(&store, engine.name(), inlets.clone()));
+            let mut feed = Feed::new(engine.clone(), Recorder::new(&store, engine.name(), inlets.clone()));
+            if span.is_none() {
+                feed = feed.comparing(store.clone()).await?;
+            }
             work.spawn(feed.run(receiver));
             // A report about the past is none of the position.
             let resume = match span {
@@ -139,7 +144,7 @@ impl Watch {
             () = read => {}
             () = stop.cancelled() => {}
             () = outbox.all_gone() => return Ok(Ended::Well),
-            error = outbox.broken() => return Err(error),
+            error = outbox.broken() => return Err(error.into()),
             error = broken(&mut work) => return Err(error),
         }
         upkeep.abort();
@@ -150,9 +155,9 @@ impl Watch {
         let deadline = Instant::now() + grace;
         let told = async {
             while let Some(done) = work.join_next().await {
-                done.unwrap_or(Ok(()))?;
+                result_of(done)?;
             }
-            Ok(())
+            anyhow::Ok(())
         };
         match timeout_at(deadline, told).await {
             Ok(told) => told?,
@@ -167,16 +172,25 @@ impl Watch {
     }
 }
 
-/// Waits until a part of the program found the store broken.
-async fn broken(work: &mut JoinSet<Result<(), StoreError>>) -> StoreError {
+/// Waits until a part of the program found the store broken, or failed itself.
+async fn broken(work: &mut JoinSet<Result<(), StoreError>>) -> anyhow::Error {
     while let Some(ended) = work.join_next().await {
-        match ended {
-            Ok(Err(error)) => return error,
-            Ok(Ok(())) => {}
-            Err(panic) => tracing::error!("a part of dockbell failed: {panic}; please report this"),
+        if let Err(error) = result_of(ended) {
+            return error;
         }
     }
     std::future::pending().await
+}
+
+/// What became of a part of the program. Nothing may go on without a part that failed: its events would wait for ever.
+fn result_of(ended: Result<Result<(), StoreError>, JoinError>) -> anyhow::Result<()> {
+    match ended {
+        Ok(done) => Ok(done?),
+        Err(error) if error.is_cancelled() => Ok(()),
+        Err(panic) => Err(anyhow!(
+            "a part of dockbell failed: {panic}\nhint: nothing is lost, start it again; and please report this"
+        )),
+    }
 }
 
 /// Trouble with deliveries as own events.

@@ -171,8 +171,20 @@ impl Cursor {
         verdict
     }
 
+    /// Whether an event with this key was read lately.
+    #[must_use]
+    pub fn knows(&self, key: u128) -> bool {
+        self.keys.contains(&key)
+    }
+
+    /// The key of the event that was read last.
+    #[must_use]
+    pub fn newest(&self) -> Option<u128> {
+        self.keys.back().copied()
+    }
+
     /// The digest of an event: of what it says, not of its line, whose old fields come and go with the API version.
-    fn key(&mut self, event: &Event) -> u128 {
+    pub fn key(&mut self, event: &Event) -> u128 {
         let bytes = &mut self.scratch;
         bytes.clear();
         bytes.extend_from_slice(&event.time_nanos.to_le_bytes());

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use super::audit::Suspects;
 use super::batch::Batch;
 use super::cursor::{Cursor, Verdict};
 use super::line::Line;
 use super::outlet::Outlet;
 use super::parse::{self, Unreadable};
+use jiff::Timestamp;
+
 use crate::event::{Event, Fact};
 use crate::queue::Weigh;
 use crate::store::Moved;
@@ -23,6 +26,8 @@ pub(super) struct Intake {
     /// Events after this time are not wanted.
     until: Option<i64>,
     pub(super) cursor: Cursor,
+    /// What the engine remembers and the stream did not bring yet.
+    pub(super) suspects: Suspects,
     pub(super) outlet: Outlet,
     batch: Batch,
     /// The engine's own id, kept beside the position.
@@ -33,7 +38,16 @@ pub(super) struct Intake {
 
 impl Intake {
     pub(super) fn new(engine: Arc<str>, until: Option<i64>, outlet: Outlet) -> Self {
-        Self { engine, until, cursor: Cursor::default(), outlet, batch: Batch::default(), id: None, replay_over: false }
+        Self {
+            engine,
+            until,
+            cursor: Cursor::default(),
+            suspects: Suspects::default(),
+            outlet,
+            batch: Batch::default(),
+            id: None,
+            replay_over: false,
+        }
     }
 
     /// Takes a line of the stream.
@@ -56,6 +70,11 @@ impl Intake {
             return;
         }
         let verdict = self.cursor.take(&event);
+        if !self.suspects.is_empty()
+            && let Some(key) = self.cursor.newest()
+        {
+            self.suspects.clear(key);
+        }
         // Not one that is known: after the engine's clock was set back those come from its future.
         self.replay_over |= verdict != Verdict::Known && self.cursor.ends_replay(&event);
         match verdict {
@@ -71,6 +90,21 @@ impl Intake {
         if self.batch.events.len() >= BATCH || self.batch.weight() >= BATCH_WEIGHT {
             self.flush();
         }
+    }
+
+    /// Takes what the engine remembers and the stream did not bring, and tells from when until when it was so.
+    pub(super) fn convict(&mut self) {
+        let skipped = self.suspects.convict();
+        let (Some((first, _)), Some((last, _))) = (skipped.first(), skipped.last()) else { return };
+        let time = |event: &Event| Timestamp::from_nanosecond(event.time_nanos.into()).unwrap_or_default();
+        let (from, to) = (time(first), time(last));
+        for (mut event, line) in skipped {
+            self.cursor.take(&event);
+            event.facts.push((Fact::Late, "true".to_owned()));
+            self.keep(event, &line);
+        }
+        self.flush();
+        self.outlet.tell_missing("the engine dropped events because dockbell did not read fast enough", from, to);
     }
 
     /// Whether nothing waits to go out.

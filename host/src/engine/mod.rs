@@ -5,9 +5,11 @@
 
 mod address;
 mod api;
+mod audit;
 mod backoff;
 mod batch;
 mod body;
+mod containers;
 pub mod cursor;
 mod describe;
 mod error;
@@ -26,6 +28,7 @@ mod version;
 pub use address::Address;
 pub use api::Engine;
 pub use batch::Batch;
+pub use containers::Container;
 pub use describe::Description;
 pub use error::{EngineError, Fault};
 pub use inspect::Inspected;

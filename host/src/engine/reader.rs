@@ -112,7 +112,7 @@ impl Reader {
             if steady {
                 backoff.reset();
             }
-            self.lost(&fault, steady);
+            self.lost(&fault, steady && !matches!(fault, Fault::Timeout { .. }));
             let wait = backoff.next();
             if self.give_up.is_some_and(|give_up| Instant::now() + wait > give_up) {
                 return End::Incomplete(self.engine.error(fault));
@@ -175,7 +175,7 @@ impl Reader {
 
     /// Notes that there is no connection. One that worked well and was only cut, as old socket proxies do every ten minutes,
     /// is told when it cannot be made again at once.
-    fn lost(&mut self, fault: &Fault, steady: bool) {
+    fn lost(&mut self, fault: &Fault, just_cut: bool) {
         let engine = self.engine.name();
         let known = self.outage.as_ref().is_some_and(|outage| outage.fault == *fault);
         if known {
@@ -186,7 +186,7 @@ impl Reader {
         let new = || Outage { began: Instant::now(), fault: fault.clone(), told: false };
         let outage = self.outage.get_or_insert_with(new);
         outage.fault = fault.clone();
-        if !outage.told && !steady {
+        if !outage.told && !just_cut {
             outage.told = true;
             self.intake.outlet.tell("engine_lost", vec![("reason".to_owned(), fault.to_string())]);
         }

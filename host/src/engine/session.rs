@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::address::Address;
 use super::api::Engine;
+use super::audit::{self, Suspects};
 use super::body::Stream;
 use super::describe::{Clock, Description};
 use super::error::Fault;
@@ -70,6 +71,10 @@ impl<'a> Session<'a> {
         let mut lines = Lines::default();
         let engine = self.engine;
         let mut dead = pin!(dead_link(engine));
+        // A run that ends by itself is over before the engine forgets.
+        let audited = self.span.until.is_none();
+        let mut audit = Box::pin(audit::next(engine, self.clock, self.clock.at));
+        let mut convict_at = None;
         loop {
             let deadline = self.deadline();
             tokio::select! {
@@ -79,6 +84,15 @@ impl<'a> Session<'a> {
                     if let Some(over) = self.chunks(chunk, &mut body, &mut lines).await {
                         return over;
                     }
+                }
+                (lines, until) = &mut audit, if audited && convict_at.is_none() => {
+                    self.intake.suspects = Suspects::of(engine, &lines, &mut self.intake.cursor);
+                    convict_at = Some(Instant::now() + audit::GRACE);
+                    audit = Box::pin(audit::next(engine, self.clock, until));
+                }
+                () = at(convict_at) => {
+                    convict_at = None;
+                    self.intake.convict();
                 }
                 fault = &mut dead => {
                     // Nobody knows since when it was dead: the last event is the last that is sure.

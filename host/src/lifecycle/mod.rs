@@ -9,6 +9,7 @@
 
 mod container;
 mod history;
+mod known;
 mod recent;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use crate::event::{Event, Fact};
 use container::Container;
 use history::History;
+pub use known::{Containers, Known};
 use recent::Recent;
 
 /// How many containers are remembered per engine, running or not; beyond that the longest silent ones are forgotten.
@@ -62,7 +64,18 @@ impl Lifecycle {
         self.observe_inspected(event, Inspected::default());
     }
 
-    /// The same for a `die` after which the engine was asked: what it said wins over the event's attributes, which labels
+    /// Adds to an event that no engine sent what its own words say: who it is about. What it means for the life of the
+    /// container is not known, since what came before it was not seen.
+    pub fn infer(&mut self, event: &mut Event) {
+        if let Some(identity) = container::identity(event) {
+            add(event, Fact::Identity, identity);
+        }
+        if let Some(engine) = self.engines.get_mut(&event.engine) {
+            engine.containers.remove(&event.actor_id);
+        }
+    }
+
+    /// The same as [`observe`](Self::observe) for a `die` after which the engine was asked: what it said wins over the event's attributes, which labels
     /// can forge.
     pub fn observe_inspected(&mut self, event: &mut Event, inspected: Inspected) {
         if event.kind != "container" || says_nothing_about_life(&event.action) {

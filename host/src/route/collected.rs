@@ -109,8 +109,9 @@ pub fn merge(mut earlier: Vec<Batch>, later: Batch) -> Batch {
             }
         }
         all.events.extend(next.events);
-        let middle = EDGE..all.events.len().saturating_sub(EDGE).max(EDGE);
-        all.events.drain(middle);
+        if all.events.len() > 2 * EDGE {
+            all.events.drain(EDGE..all.events.len() - EDGE);
+        }
         all.notes.extend(next.notes);
     }
     all.counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -158,6 +159,7 @@ mod tests {
             numbers.for_each(|number| collected.add(&event(number, action)));
             collected.seal(&"all".into(), "shop", Phase::Digest, vec![])
         };
+        assert_eq!(merge(vec![batch(0..1, "die")], batch(1..2, "start")).events.len(), 2);
         let merged = merge(vec![batch(0..40, "die"), batch(40..140, "start")], batch(140..160, "die"));
         assert_eq!((merged.total, merged.span_nanos, &*merged.group), (160, (0, 159), "shop"));
         assert_eq!(merged.counts, [("container start".to_owned(), 100), ("container die".to_owned(), 60)]);

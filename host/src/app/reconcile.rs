@@ -1,0 +1,165 @@
+//! What happened in a gap, found out by comparing what was known with what there is.
+
+use jiff::Timestamp;
+
+use crate::engine::Container;
+use crate::event::{Event, Fact};
+use crate::lifecycle::{Containers, Known};
+
+/// From when until when events may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+impl Gap {
+    /// The gap that an own event tells.
+    pub(super) fn of(event: &Event) -> Option<Self> {
+        let time = |name| event.attribute(name).and_then(|text| text.parse().ok());
+        Some(Self { from: time("from")?, to: time("to")? })
+    }
+
+    fn holds(self, time: Option<Timestamp>) -> Option<Timestamp> {
+        time.filter(|time| (self.from..=self.to).contains(time))
+    }
+}
+
+/// The events that must have been in the gap, the earliest first. What happened more than once within it is found once.
+pub(super) fn inferred(engine: &str, gap: Gap, known: &Containers, now: &[Container]) -> Vec<Event> {
+    let mut events = Vec::new();
+    for container in now {
+        let before = known.get(&container.id);
+        let event = |action: &str, at: Timestamp| event(engine, container, action, at);
+        if let (None, Some(at)) = (before, gap.holds(container.created)) {
+            events.push(event("create", at));
+        }
+        let ran = before.is_some_and(|before| before.running);
+        let ended = gap.holds(container.finished);
+        let started = gap.holds(container.started);
+        // A start before the end that is known: of a run that began and ended in the gap.
+        if let Some(at) = started.filter(|_| !ran || ended.is_some()) {
+            events.push(event("start", at));
+        }
+        if let Some(at) = ended {
+            let mut died = event("die", at);
+            // While it runs again, the engine has forgotten how the last run ended.
+            if !container.running {
+                died.attributes.push(("exitCode".to_owned(), container.exit_code.to_string()));
+                died.facts.push((Fact::ExitCode, container.exit_code.to_string()));
+                died.facts.extend(cause(container).map(|cause| (Fact::Cause, cause.to_owned())));
+            }
+            events.push(died);
+        }
+        let health = before.map_or("", |before| before.health.as_str());
+        if container.running
+            && container.health != health
+            && matches!(container.health.as_str(), "healthy" | "unhealthy")
+        {
+            let mut changed = event("health_status", gap.to);
+            changed.detail.clone_from(&container.health);
+            events.push(changed);
+        }
+    }
+    for (id, before) in known.iter().filter(|(id, _)| !now.iter().any(|container| container.id == **id)) {
+        let Known { name, image, .. } = before.clone();
+        let gone = Container { id: id.to_owned(), name, image, ..Container::default() };
+        events.push(event(engine, &gone, "destroy", gap.to));
+    }
+    events.sort_by_key(|event| event.time_nanos);
+    events
+}
+
+/// Why a container ended, where its exit code alone says so. 130, 137 and 143 may be a crash, or somebody's wish.
+fn cause(container: &Container) -> Option<&'static str> {
+    match container.exit_code {
+        _ if container.oom_killed => Some("oom"),
+        0 => Some("finished"),
+        130 | 137 | 143 => None,
+        _ => Some("crashed"),
+    }
+}
+
+fn event(engine: &str, container: &Container, action: &str, at: Timestamp) -> Event {
+    let Container { id, name, image, labels, .. } = container;
+    let mut attributes = labels.clone();
+    attributes.retain(|(label, _)| label != "name" && label != "image" && label != "exitCode");
+    attributes.push(("image".to_owned(), image.clone()));
+    attributes.push(("name".to_owned(), name.clone()));
+    Event {
+        engine: engine.into(),
+        kind: "container".to_owned(),
+        action: action.to_owned(),
+        actor_id: id.clone(),
+        scope: "local".to_owned(),
+        time_nanos: i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX),
+        attributes,
+        facts: vec![(Fact::Inferred, "true".to_owned())],
+        ..Event::default()
+    }
+}
+
+/// What is to be remembered of a container.
+pub(super) fn remember(container: &Container) -> (String, Known) {
+    let Container { id, name, image, running, health, .. } = container.clone();
+    (id, Known { name, image, running, health })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_second(1_000 + second).unwrap())
+    }
+
+    const GAP: (i64, i64) = (10, 20);
+
+    fn found(known: &[(&str, bool)], now: &[Container]) -> Vec<(i64, String, Option<String>)> {
+        let mut containers = Containers::default();
+        containers.restore(known.iter().map(|(id, running)| {
+            ((*id).to_owned(), Known { name: (*id).to_owned(), running: *running, ..Known::default() })
+        }));
+        let gap = Gap { from: at(GAP.0).unwrap(), to: at(GAP.1).unwrap() };
+        let events = inferred("local", gap, &containers, now);
+        assert!(events.iter().all(|event| event.fact(Fact::Inferred) == Some("true")));
+        let short = |event: &Event| {
+            let second = event.time_nanos / 1_000_000_000 - 1_000;
+            (second, format!("{} {}", event.who(), event.action), event.fact(Fact::ExitCode).map(str::to_owned))
+        };
+        events.iter().map(short).collect()
+    }
+
+    fn container(id: &str) -> Container {
+        Container { id: id.to_owned(), name: id.to_owned(), created: at(0), started: at(1), ..Container::default() }
+    }
+
+    #[test]
+    fn a_container_that_died_unwatched_is_told_with_its_exit_code_and_time() {
+        let died = Container { finished: at(15), exit_code: 3, ..container("web") };
+        assert_eq!(found(&[("web", true)], &[died]), [(15, "web die".to_owned(), Some("3".to_owned()))]);
+    }
+
+    #[test]
+    fn what_was_told_before_the_gap_is_not_told_again() {
+        let died = Container { finished: at(5), exit_code: 3, ..container("web") };
+        let runs = Container { running: true, ..container("db") };
+        assert_eq!(found(&[("web", false), ("db", true)], &[died, runs]), []);
+    }
+
+    #[test]
+    fn one_that_was_made_and_one_that_is_gone_are_told() {
+        let new = Container { created: at(12), started: at(13), running: true, ..container("new") };
+        let told = found(&[("old", true)], &[new]);
+        let texts: Vec<_> = told.iter().map(|(second, text, _)| (*second, text.as_str())).collect();
+        assert_eq!(texts, [(12, "new create"), (13, "new start"), (20, "old destroy")]);
+    }
+
+    #[test]
+    fn a_restart_in_the_gap_is_an_end_and_a_start() {
+        let again = Container { running: true, finished: at(14), started: at(16), ..container("web") };
+        let told = found(&[("web", true)], &[again]);
+        let texts: Vec<_> = told.iter().map(|(second, text, code)| (*second, text.as_str(), code.is_some())).collect();
+        assert_eq!(texts, [(14, "web die", false), (16, "web start", false)]);
+    }
+}
