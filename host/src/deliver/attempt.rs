@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ulid::Ulid;
@@ -42,6 +43,9 @@ pub struct Failure {
     pub lasting: bool,
     /// Whether the recipient may have got it all the same: the connection ended after the last byte and before the answer.
     pub ambiguous: bool,
+    /// How long the other side wants to be left alone, at most 6 h: the next attempt waits at least as long. `None` where it
+    /// did not say.
+    pub retry_after: Option<Duration>,
     /// What happened and where; one line, free of secrets.
     pub error: String,
     /// How to mend it, where that is known; one line.
@@ -52,7 +56,14 @@ impl Failure {
     /// A failure of the sink that may pass.
     #[must_use]
     pub fn down(error: impl Into<String>) -> Self {
-        Self { fault: Fault::Sink, lasting: false, ambiguous: false, error: error.into(), hint: None }
+        Self {
+            fault: Fault::Sink,
+            lasting: false,
+            ambiguous: false,
+            retry_after: None,
+            error: error.into(),
+            hint: None,
+        }
     }
 
     /// The same with advice.

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod clean;
+mod dial;
 pub mod email;
 mod file;
 mod json;
@@ -15,6 +16,7 @@ mod retry;
 mod sink;
 mod stats;
 mod stdout;
+mod tls;
 mod waiting;
 mod worker;
 
@@ -25,3 +27,4 @@ pub use retry::Retry;
 pub use sink::{Sink, SinkError};
 pub use stats::SinkStats;
 pub use stdout::Stdout;
+pub use tls::TlsError;

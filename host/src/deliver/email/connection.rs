@@ -6,8 +6,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -16,7 +14,7 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
 use secrecy::ExposeSecret;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::error::{Cause, EmailError, SmtpError, Stage};
 use super::limits::Limits;
@@ -24,10 +22,7 @@ use super::tls::Security;
 use super::transfer;
 use super::wire::Wire;
 use crate::config::{Login, SmtpServer};
-use crate::deliver::clean;
-
-/// How long one address may take before the next is tried beside it (RFC 8305 section 5).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+use crate::deliver::{clean, dial};
 
 /// A mail server, and how to speak with it.
 #[derive(Debug, Clone)]
@@ -235,21 +230,6 @@ fn hello(hostname: &str) -> ClientId {
     }
 }
 
-/// Connects to the first of a host's addresses that answers; each further one is tried when the one before fails or takes
-/// long, so that an address that leads nowhere costs a quarter of a second.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut addresses = lookup_host((host, port)).await?;
-    let mut attempts = FuturesUnordered::new();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    loop {
-        let more = addresses.next().map(|address| attempts.push(TcpStream::connect(address))).is_some();
-        tokio::select! {
-            Some(attempt) = attempts.next() => match attempt {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            },
-            () = sleep(NEXT_ADDRESS), if more => {}
-            else => return Err(last),
-        }
-    }
+    dial::first(lookup_host((host, port)).await?).await
 }

@@ -3,12 +3,11 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
 
-use crate::deliver::{Failure, Fault, clean};
+use crate::deliver::{Failure, Fault, TlsError, clean};
 
 /// Most bytes of a server's reply that are repeated.
 pub(super) const WORDS: usize = 300;
@@ -31,26 +30,15 @@ pub enum EmailError {
         /// What was configured.
         address: String,
     },
-    /// The file of certificates cannot be used.
-    #[error("`ca`: `{}`: {error}\nhint: `ca` names a PEM file (`-----BEGIN CERTIFICATE-----`)", path.display())]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: String,
-    },
     /// The server's name is none that a certificate can hold.
     #[error("not a host name or address: `{host}`\nhint: server = \"smtp://mail.example.com:587\"")]
     ServerName {
         /// What was configured.
         host: String,
     },
-    /// TLS could not be set up.
-    #[error("TLS cannot be set up: {error}")]
-    Tls {
-        /// What the library says.
-        error: String,
-    },
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The mail could not be written.
     #[error("the mail cannot be written: {error}")]
     Write {
@@ -202,6 +190,7 @@ impl SmtpError {
             lasting,
             ambiguous: self.stage == Stage::Accept && unanswered,
             error: self.to_string(),
+            retry_after: None,
             hint: self.hint().map(str::to_owned),
         }
     }
