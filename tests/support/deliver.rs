@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell::config::{EmailConfig, Login, SinkConfig, SmtpServer, SmtpTls};
+use dockbell::config::{Auth, EmailConfig, Login, Secret, SinkConfig, SmtpServer, SmtpTls};
 use dockbell::deliver::email::{Email, Limits};
 use dockbell::deliver::{Retry, Sink};
 use dockbell::message::{Alternative, Message, Notification, Phase};
-use secrecy::SecretString;
 
 /// The name that test messages give the machine.
 pub const HOST: &str = "host-1";
@@ -69,7 +68,7 @@ pub fn email_over(tls: SmtpTls, port: u16, ca: Option<PathBuf>) -> EmailConfig {
 /// A login as `dockbell`.
 #[must_use]
 pub fn login(password: &str) -> Login {
-    Login { user: "dockbell".to_owned(), password: SecretString::from(password) }
+    Login { user: "dockbell".to_owned(), secret: Secret::text(password), auth: Auth::Password }
 }
 
 /// A mail sink called `ops`.

@@ -1,14 +1,17 @@
 //! `[sinks.NAME]`: where messages go.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lettre::message::Mailbox;
-use secrecy::SecretString;
 
-use super::document::{Place, Table};
+use super::document::{Given, Place, Table};
 use super::environment::{Environment, MAIL_FROM, MAIL_TO, SMTP_URL};
-use super::problem::{Mistake, Problem};
+use super::notify::NotifyConfig;
+use super::problem::{Mistake, Problem, listed};
+use super::secret::Secret;
+use super::smtp_login;
 use super::value::Value;
+use super::webhook::WebhookConfig;
 
 /// Where messages go; `type` says which.
 #[derive(Debug, Clone)]
@@ -19,6 +22,10 @@ pub enum SinkConfig {
     Stdout(StdoutConfig),
     /// `type = "file"`.
     File(FileConfig),
+    /// `type = "webhook"`.
+    Webhook(Box<WebhookConfig>),
+    /// `type = "notify"`.
+    Notify(NotifyConfig),
 }
 
 /// Mail over SMTP.
@@ -28,8 +35,16 @@ pub enum SinkConfig {
 /// type = "email"
 /// server = "smtp://mail.example.com:587"   # STARTTLS; smtps:// for implicit TLS; ?tls=none for a relay without
 /// user = "dockbell"
-/// password-file = "/run/secrets/smtp"
+/// password-file = "/run/secrets/smtp"      # read anew for each login
 /// from = "dockbell <dockbell@example.com>"
+/// to = ["ops@example.com"]
+///
+/// [sinks.office]
+/// type = "email"
+/// server = "smtp://smtp.office365.com:587"
+/// auth = "xoauth2"
+/// user = "dockbell@example.com"
+/// token-command = ["/usr/local/bin/get-token", "--scope", "smtp"]   # or token-file
 /// to = ["ops@example.com"]
 /// ```
 #[derive(Debug, Clone)]
@@ -52,8 +67,8 @@ pub struct SmtpServer {
     pub port: u16,
     /// How the connection is protected.
     pub tls: SmtpTls,
-    /// Who dockbell logs in as: `user` and `password` (or `password-file`), or those in the URL. Default: nobody, for a
-    /// relay that wants no login.
+    /// Who dockbell logs in as: `user` and `password` (or `password-file`), or those in the URL; with `auth = "xoauth2"`
+    /// `user` and `token-file` or `token-command`. Default: nobody, for a relay that wants no login.
     pub login: Option<Login>,
     /// `ca`: PEM file of further certificates that may sign the server's. Default: the system's alone.
     pub ca: Option<PathBuf>,
@@ -75,8 +90,21 @@ pub enum SmtpTls {
 pub struct Login {
     /// User name.
     pub user: String,
-    /// Password.
-    pub password: SecretString,
+    /// Password or token. One in a file or from a command is read anew for each login, so that a changed one holds without
+    /// a restart.
+    pub secret: Secret,
+    /// What the secret is, and so how it is sent.
+    pub auth: Auth,
+}
+
+/// How dockbell logs in to a mail server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Auth {
+    /// `auth = "password"`, the default: by PLAIN or LOGIN.
+    #[default]
+    Password,
+    /// `auth = "xoauth2"`: with an access token of Microsoft 365 or Google, which `token-file` or `token-command` gives.
+    XOAuth2,
 }
 
 /// The terminal.
@@ -114,9 +142,17 @@ impl SinkConfig {
     /// One entry of `[sinks]`.
     pub(super) fn read(value: Value<'_>, hostname: &str) -> Option<Self> {
         let mut table = value.table()?;
-        let hint = "possible values: `email`, `stdout`, `file`";
-        let kind = table.need("type", hint)?;
-        let sink = match kind.choice(&[("email", Kind::Email), ("stdout", Kind::Stdout), ("file", Kind::File)])? {
+        let kinds = [
+            ("email", Kind::Email),
+            ("webhook", Kind::Webhook),
+            ("notify", Kind::Notify),
+            ("file", Kind::File),
+            ("stdout", Kind::Stdout),
+        ];
+        let kind = table.need("type", &format!("possible values: {}", listed(&kinds.map(|(word, _)| word))))?;
+        let sink = match kind.choice(&kinds)? {
+            Kind::Webhook => WebhookConfig::read(&mut table).map(Box::new).map(Self::Webhook),
+            Kind::Notify => NotifyConfig::read(&mut table).map(Self::Notify),
             Kind::Email => EmailConfig::read(&mut table, hostname).map(Self::Email),
             Kind::Stdout => Some(Self::Stdout(StdoutConfig::read(&mut table))),
             Kind::File => {
@@ -132,8 +168,10 @@ impl SinkConfig {
 #[derive(Clone, Copy)]
 enum Kind {
     Email,
-    Stdout,
+    Webhook,
+    Notify,
     File,
+    Stdout,
 }
 
 impl StdoutConfig {
@@ -167,7 +205,8 @@ impl EmailConfig {
     /// The mail sink that the environment describes, if `DOCKBELL_SMTP_URL` is set.
     pub(super) fn from_environment(environment: &Environment, hostname: &str) -> Result<Option<Self>, Problem> {
         let Some(url) = environment.text_or_file(SMTP_URL)? else { return Ok(None) };
-        let server = url.value.parse().map_err(|mistake| Problem::at(url.variable, mistake))?;
+        let server: SmtpServer = url.value.parse().map_err(|mistake| Problem::at(url.variable, mistake))?;
+        let server = server.from_file(environment.path(&format!("{SMTP_URL}_FILE")).as_deref());
         let from = match environment.text_or_file(MAIL_FROM)? {
             Some(from) => check_address(&from.value)
                 .map(|()| from.value)
@@ -230,25 +269,31 @@ impl SmtpServer {
             let hint = "such as `server = \"smtp://mail.example.com:587\"`";
             table.report(Mistake::new("`server` is missing", hint));
         }
-        if table.has("user") != (table.has("password") || table.has("password-file")) {
-            let hint = "give both, or neither for a relay that wants no login";
-            table.report(Mistake::new("`user` and `password` belong together", hint));
-        }
         let server = table.secret("server", "server-file");
-        let password = table.secret("password", "password-file");
-        let user = table.take("user").and_then(Value::string);
+        let login = smtp_login::read(table);
         let ca = table.take("ca").and_then(Value::path);
-        let (url, place) = server?;
-        let mut server: Self = url.parse().map_err(|mistake| table.document.report(&place, mistake)).ok()?;
+        let given = server?;
+        let mut server = Self::given(&given).map_err(|mistake| table.document.report(&given.place, mistake)).ok()?;
         server.ca = ca;
-        if let (Some((user, place)), Some((password, password_place))) = (user, password) {
+        if let Some((login, place)) = login {
             if server.login.is_some() {
-                let hint = "remove `user` and `password`, or the login in the URL";
+                let hint = "remove `user` and what belongs to it, or the login in the URL";
                 table.document.report(&place, Mistake::new("`server` holds a login already", hint));
             }
-            let login = Login::new(user, password);
-            server.login = login.map_err(|mistake| table.document.report(&password_place, mistake)).ok();
+            server.login = Some(login);
         }
         Some(server)
+    }
+
+    /// A server whose URL was given, perhaps in a file; then the password is read there.
+    fn given(given: &Given) -> Result<Self, Mistake> {
+        Ok(given.text.parse::<Self>()?.from_file(given.file.as_deref()))
+    }
+
+    fn from_file(mut self, file: Option<&Path>) -> Self {
+        if let (Some(login), Some(file)) = (&mut self.login, file) {
+            login.secret = Secret::ServerFile(file.to_owned());
+        }
+        self
     }
 }

@@ -58,7 +58,9 @@ fn hidden(address: Ipv6Addr) -> Option<Vec<Ipv4Addr>> {
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => Some(vec![v4(high, low)]),
         // Teredo (RFC 4380): the server, and the client with each bit turned.
-        [0x2001, 0, server_high, server_low, _, _, high, low] => Some(vec![v4(server_high, server_low), v4(!high, !low)]),
+        [0x2001, 0, server_high, server_low, _, _, high, low] => {
+            Some(vec![v4(server_high, server_low), v4(!high, !low)])
+        }
         // ISATAP (RFC 5214), behind any prefix.
         [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(vec![v4(high, low)]),
         _ => None,
@@ -75,7 +77,8 @@ mod tests {
 
     #[test]
     fn the_own_network_and_the_internet_are_fine() {
-        for text in ["10.0.0.5", "172.16.0.1", "192.168.1.1", "100.64.0.1", "93.184.216.34", "fd00::1", "2606:4700::1"] {
+        for text in ["10.0.0.5", "172.16.0.1", "192.168.1.1", "100.64.0.1", "93.184.216.34", "fd00::1", "2606:4700::1"]
+        {
             assert!(!refused(text, false), "{text}");
         }
         for text in ["::ffff:10.0.0.5", "64:ff9b::8.8.8.8", "2002:0808:0808::1"] {
