@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell::config::{Auth, EmailConfig, Login, Secret, SinkConfig, SmtpServer, SmtpTls};
+use dockbell::config::{Auth, EmailConfig, Login, Secret, SinkConfig, SmtpServer, SmtpTls, WebhookConfig};
 use dockbell::deliver::email::{Email, Limits};
-use dockbell::deliver::{Retry, Sink};
+use dockbell::deliver::{Attempt, Failure, Retry, Sink};
 use dockbell::message::{Alternative, Message, Notification, Phase};
 
 /// The name that test messages give the machine.
@@ -93,4 +93,37 @@ pub fn sink_within(config: &EmailConfig, limits: Limits) -> Sink {
 #[must_use]
 pub fn soon() -> Retry {
     Retry { first: Duration::from_millis(40), most: Duration::from_millis(40), ..Retry::default() }
+}
+
+/// A webhook called `hook` to a receiver on this machine.
+#[must_use]
+pub fn webhook_to(url: &str) -> WebhookConfig {
+    WebhookConfig { allow_loopback: true, ..WebhookConfig::new(Secret::text(url)) }
+}
+
+/// The sink of a webhook.
+///
+/// # Panics
+/// When the configuration cannot be used.
+#[must_use]
+pub fn hook(config: &WebhookConfig) -> Sink {
+    Sink::open("hook", &SinkConfig::Webhook(Box::new(config.clone())), HOST, None).expect("a webhook")
+}
+
+/// A message with 2000 lines, which no chat service takes.
+#[must_use]
+pub fn long_message(number: u128) -> Message {
+    let lines: Vec<String> =
+        (1..=2000).map(|line| format!("line {line}: web-{line} died with exit code 137")).collect();
+    text_message(number, "web died", &lines.join("\n"))
+}
+
+/// The one failure of an attempt.
+///
+/// # Panics
+/// When there is not just one.
+#[must_use]
+pub fn only_failure(attempt: Attempt) -> Failure {
+    assert!(attempt.accepted.is_empty() && attempt.failed.len() == 1, "{attempt:?}");
+    attempt.failed.into_iter().next().expect("a failure").1
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hyper::header::{HeaderMap, RETRY_AFTER};
 use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
 
 /// No service is left alone longer than this, whatever it says: 6 h.
@@ -39,8 +40,9 @@ fn header(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(number) = text.parse() {
         return seconds(number);
     }
-    // The date of HTTP is one form of that of mail (RFC 9110 section 5.6.7).
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    // The date of HTTP is one form of that of mail (RFC 9110 section 5.6.7). A wrong day of the week changes nothing.
+    static DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+    let at = DATES.parse_timestamp(text).ok()?;
     Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
 }
 
