@@ -222,8 +222,8 @@ fn template(table: &mut Table<'_>, is_json: bool) -> Option<Template> {
 }
 
 fn secret(table: &mut Table<'_>) -> Option<Secret> {
-    let file = table.take("secret-file");
-    let (text, place, path) = match (table.take("secret"), file) {
+    let (secret, file) = (table.take("secret"), table.take("secret-file"));
+    let (text, place, path) = match (secret, file) {
         (Some(_), Some(file)) => {
             file.report(Mistake::new("`secret` is set, and `secret-file` too", "remove `secret` or `secret-file`"));
             return None;
