@@ -3,9 +3,11 @@
 mod assemble;
 mod defaults;
 mod document;
+pub mod email;
 pub mod engine;
 pub mod environment;
 mod file;
+pub mod headers;
 mod http_url;
 pub mod notify;
 pub mod plugin;
@@ -29,6 +31,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+pub use email::{Auth, EmailConfig, Login, SmtpServer, SmtpTls};
 pub use engine::{EngineConfig, EngineTls, Host};
 pub use environment::Environment;
 pub use http_url::HttpUrl;
@@ -38,7 +41,7 @@ pub use problem::{ConfigError, Mistake, Problem};
 pub use route::{GroupBy, RouteConfig};
 pub use secret::Secret;
 pub use signing::SigningKey;
-pub use sink::{Auth, EmailConfig, FileConfig, Login, Output, SinkConfig, SmtpServer, SmtpTls, StdoutConfig};
+pub use sink::{FileConfig, Output, SinkConfig, StdoutConfig};
 pub use template::{Template, Told};
 pub use webhook::{Method, WebhookConfig};
 

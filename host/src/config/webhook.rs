@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::document::Table;
+use super::headers;
 use super::http_url::HttpUrl;
 use super::problem::Mistake;
 use super::secret::Secret;
@@ -67,24 +68,6 @@ pub enum Method {
     Patch,
 }
 
-/// Headers that dockbell or HTTP itself sets.
-const OWN: [&str; 14] = [
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "idempotency-key",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "webhook-id",
-    "webhook-signature",
-    "webhook-timestamp",
-];
-
 impl fmt::Debug for WebhookConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
@@ -124,8 +107,8 @@ impl WebhookConfig {
         let url = url(table, hint, str::parse::<HttpUrl>);
         let methods = [("POST", Method::Post), ("PUT", Method::Put), ("PATCH", Method::Patch)];
         let method = table.take("method").and_then(|value| value.choice(&methods)).unwrap_or_default();
-        let headers = headers(table);
-        let headers_file = table.take("headers-file").and_then(headers_file);
+        let headers = headers::table(table);
+        let headers_file = table.take("headers-file").and_then(headers::file);
         let content_type = content_type(table).unwrap_or_else(|| "application/json".to_owned());
         let template = template(table, is_json(&content_type));
         let secret = secret(table);
@@ -150,60 +133,10 @@ pub(super) fn url<T>(
     Some((given.secret(), formed))
 }
 
-/// Headers in the form of a file: one `Name: value` per line; empty lines and those that begin with `#` count for nothing.
-///
-/// # Errors
-/// A line that is no header, or one that dockbell sets itself. No message repeats a value.
-pub fn parse_headers(text: &str) -> Result<Vec<(String, SecretString)>, Mistake> {
-    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let headers = lines.map(|(number, line)| {
-        let (name, value) = line.split_once(':').unwrap_or((line, "\0"));
-        let (name, value) = (name.trim(), value.trim());
-        let wrong =
-            |mistake: Mistake| Mistake { message: format!("line {}: {}", number + 1, mistake.message), ..mistake };
-        check_header(name, value).map_err(wrong)?;
-        Ok((name.to_owned(), SecretString::from(value)))
-    });
-    headers.collect()
-}
-
-/// Whether a header can be sent and is not one of dockbell's own.
-fn check_header(name: &str, value: &str) -> Result<(), Mistake> {
-    let is_name =
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-    let is_value = value.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b));
-    if !is_name || !is_value {
-        return Err(Mistake::new("is not a header of HTTP", "such as `Authorization: Bearer …`, in ASCII"));
-    }
-    if OWN.contains(&name.to_ascii_lowercase().as_str()) {
-        return Err(Mistake::new(format!("dockbell sets the header `{name}` itself"), "remove it; see `content-type`"));
-    }
-    Ok(())
-}
-
-fn headers(table: &mut Table<'_>) -> Vec<(String, SecretString)> {
-    let Some(inner) = table.take("headers").and_then(Value::table) else { return Vec::new() };
-    let document = inner.document;
-    let headers = inner.into_entries().filter_map(|(name, place, value)| {
-        let (text, _) = value.string()?;
-        check_header(&name, &text).map_err(|mistake| document.report(&place, mistake)).ok()?;
-        Some((name, SecretString::from(text)))
-    });
-    headers.collect()
-}
-
-fn headers_file(value: Value<'_>) -> Option<PathBuf> {
-    let (document, place) = (value.document, value.place.clone());
-    let path = value.path()?;
-    let read = super::file::read_value(&path).and_then(|text| parse_headers(&text));
-    read.map_err(|mistake| document.report(&place, mistake)).ok()?;
-    Some(path)
-}
-
 fn content_type(table: &mut Table<'_>) -> Option<String> {
     let (text, place) = table.take("content-type")?.string()?;
     let is_type = text.split_once('/').is_some_and(|(kind, rest)| !kind.is_empty() && !rest.is_empty());
-    if !is_type || check_header("x", &text).is_err() {
+    if !is_type || headers::check("x", &text).is_err() {
         let hint = "such as `application/json` or `text/plain; charset=utf-8`";
         table.document.report(&place, Mistake::new("is not a media type", hint));
         return None;
@@ -243,27 +176,4 @@ fn secret(table: &mut Table<'_>) -> Option<Secret> {
     let checked = text.and_then(|text| SigningKey::parse_all(&text).map(|_| text));
     let text = checked.map_err(|mistake| table.document.report(&place, mistake)).ok()?;
     Some(path.map_or_else(|| Secret::text(&text), Secret::File))
-}
-
-#[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret;
-
-    use super::*;
-
-    #[test]
-    fn headers_of_a_file_stand_one_per_line() {
-        let headers = parse_headers("# ours\nAuthorization: Bearer a:b\n\nX-Team:ops\n").unwrap();
-        assert_eq!(headers[0].0, "Authorization");
-        assert_eq!(headers[0].1.expose_secret(), "Bearer a:b");
-        assert_eq!(headers[1].1.expose_secret(), "ops");
-    }
-
-    #[test]
-    fn a_line_that_is_no_header_is_told_without_its_value() {
-        for text in ["hunter2", "a b: hunter2", "X-A: hunter2\u{7f}", "\nHost: hunter2", "webhook-id: hunter2"] {
-            let mistake = parse_headers(text).unwrap_err().to_string();
-            assert!(mistake.contains("line ") && !mistake.contains("hunter2"), "{mistake}");
-        }
-    }
 }

@@ -246,7 +246,7 @@ impl SmtpError {
             (Cause::NoStartTls, _) => Some(
                 "for a relay on your own network that has no TLS, add `?tls=none` to `server`; port 465 wants `smtps://`",
             ),
-            (Cause::NoSecret(mistake), _) => return mistake.hint.as_deref(),
+            (Cause::NoSecret(mistake), _) => mistake.hint.as_deref(),
             (Cause::NoToken { .. }, _) => {
                 Some("check `user`, and that the token is fresh, of this mailbox, and has the scope for sending mail")
             }

@@ -1,22 +1,22 @@
 //! Messages to chat and push services. tocsin makes requests of an Apprise URL and a text; dockbell sends them.
 
 mod fit;
+mod plan;
 mod service;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::Method;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use tocsin::{Format, Kind, Notification, Outcome, PreparedRequest, Response, Service, TransportError};
+use tocsin::{Notification, Outcome, PreparedRequest, Response, Service, TransportError};
 
 use self::fit::Text;
+use self::plan::{address, notification, place, targets};
 use self::service::Shape;
-use super::http::{Client, Request, Tries};
+use super::http::{Client, Tries};
 use super::tls::TlsError;
 use super::webhook::of;
 use super::{Attempt, Failure, Fault, Sealed};
-use crate::config::{HttpUrl, NotifyConfig, notify};
+use crate::config::{NotifyConfig, notify};
 use crate::message::Message;
 
 /// A chat or push service.
@@ -174,18 +174,8 @@ impl Notify {
         request: &PreparedRequest,
     ) -> Result<(Response, String), Failure> {
         let url = address(request)?;
-        let mut headers = HeaderMap::new();
-        let mut hidden = Vec::new();
-        for (name, value) in &request.headers {
-            let wrong = || Failure::down(format!("{url}: the header `{name}` cannot be written"));
-            let mut header = HeaderValue::from_str(value.expose()).map_err(|_| wrong())?;
-            header.set_sensitive(true);
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?, header);
-            hidden.extend(value.expose().split(' ').filter(|part| part.len() >= SHORT).map(str::to_owned));
-        }
-        let method = Method::from_bytes(request.method.as_str().as_bytes()).unwrap_or(Method::POST);
-        let body = Bytes::copy_from_slice(request.body.expose());
-        let sent = self.client.send(&url, Request { method, headers, body }).await;
+        let (request, hidden) = plan::request(&url, request)?;
+        let sent = self.client.send(&url, request).await;
         let answer = sent.map_err(|error| error.failure())?;
         self.tries.verdict((sealed.id, place), &url, &answer, &hidden)?;
         let said = answer.words(&url, &hidden);
@@ -195,44 +185,6 @@ impl Notify {
 
 /// What the service said in words, or why there is no answer.
 type Sent = Result<String, Failure>;
-
-/// Parts of a header shorter than this are no secrets.
-const SHORT: usize = 6;
-
-fn address(request: &PreparedRequest) -> Result<HttpUrl, Failure> {
-    let url = request.url.expose().parse::<HttpUrl>();
-    url.map_err(|mistake| Failure { hint: mistake.hint, ..Failure::down(format!("`url`: {}", mistake.message)) })
-}
-
-fn notification(text: &Text) -> Notification {
-    let kind = match text.severity.as_str() {
-        "error" => Kind::Failure,
-        "warning" => Kind::Warning,
-        _ => Kind::Info,
-    };
-    let format = if text.html { Format::Html } else { Format::Text };
-    Notification::new(text.body.as_str()).title(text.title.as_str()).kind(kind).format(format)
-}
-
-/// How many recipients can be told each on its own: one request for each, none of which needs the answer to another. 1 where
-/// that is not so.
-fn targets(service: &Service, told: &Notification) -> usize {
-    let listed = service.prepare(told).len();
-    let mut plan = service.plan(told);
-    let mut planned = 0;
-    while plan.next_request().is_some() {
-        planned += 1;
-        plan.report(Ok(Response::new(200)));
-    }
-    if listed == planned { listed.max(1) } else { 1 }
-}
-
-/// The place of a recipient among so many. None where there are other ones now: the URL has changed.
-fn place(pending: &str, targets: usize) -> Option<usize> {
-    let (number, of) = pending.rsplit_once(' ')?.1.split_once('/')?;
-    let (number, of): (usize, usize) = (number.parse().ok()?, of.parse().ok()?);
-    (of == targets && (1..=of).contains(&number)).then(|| number - 1)
-}
 
 fn unreadable(error: &serde_json::Error) -> Failure {
     let error = format!("the stored text cannot be read: {error}");

@@ -123,7 +123,7 @@ impl Webhook {
         let mut headers = config.headers.clone();
         if let Some(path) = &config.headers_file {
             let file = Secret::File(path.clone());
-            headers.extend(of(&file, "headers-file", config::webhook::parse_headers).await?);
+            headers.extend(of(&file, "headers-file", config::headers::parse).await?);
         }
         Ok(Ready { url, headers, keys })
     }
