@@ -1,11 +1,13 @@
 //! The HTTP client: where it goes and where not, and that no answer keeps it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dockbell::config::HttpUrl;
-use dockbell::deliver::http::{Answer, Client, HttpError, Limits, Request};
+use dockbell::deliver::http::{Answer, Client, HttpError, Limits, Request, Resolve, Resolving};
 use dockbell_tests::http_server::{Leads, Reply, ScriptedHttp};
 use dockbell_tests::smtp::Certificate;
 use hyper::{HeaderMap, Method};
@@ -59,6 +61,23 @@ async fn a_name_that_is_led_to_this_machine_later_is_refused_then() {
     let error = send(&client, "http://hooks.example.com/").await.unwrap_err();
     assert!(error.to_string().contains("127.0.0.1 is this machine itself; no message is sent there"), "{error}");
     assert!(error.failure().to_string().contains("hint: for a receiver on this machine set `allow-loopback"));
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn of_several_addresses_only_those_that_are_allowed_are_connected_to() {
+    /// Each name leads to both: one that is refused, and one that is not and answers nobody (RFC 5737).
+    #[derive(Debug)]
+    struct Both(SocketAddr);
+    impl Resolve for Both {
+        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
+            Box::pin(async { Ok(vec![self.0, "192.0.2.1:9".parse().unwrap()]) })
+        }
+    }
+    let server = ScriptedHttp::start().await;
+    let limits = Limits { connect: Duration::from_millis(300), ..Limits::default() };
+    let client = Client::new(None, false).unwrap().with_limits(limits).with_resolver(Arc::new(Both(server.address())));
+    assert!(send(&client, "http://hooks.example.com/").await.is_err());
     assert_eq!(server.connections(), 0);
 }
 
@@ -161,13 +180,13 @@ async fn a_certificate_is_checked() {
 async fn an_address_that_leads_nowhere_is_left_after_ten_seconds() {
     #[derive(Debug)]
     struct Never;
-    impl dockbell::deliver::http::Resolve for Never {
-        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> dockbell::deliver::http::Resolving<'a> {
+    impl Resolve for Never {
+        fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
             Box::pin(std::future::pending())
         }
     }
     let begun = Instant::now();
-    let error = send(&client().with_resolver(std::sync::Arc::new(Never)), "http://a.example/").await.unwrap_err();
+    let error = send(&client().with_resolver(Arc::new(Never)), "http://a.example/").await.unwrap_err();
     assert_eq!(begun.elapsed().as_secs(), 10);
     assert!(error.to_string().contains("connect: none within 10 s") && !error.is_ambiguous(), "{error}");
 }

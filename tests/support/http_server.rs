@@ -10,6 +10,7 @@ use std::time::Duration;
 use dockbell::deliver::http::{Resolve, Resolving};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::smtp::Certificate;
@@ -81,6 +82,7 @@ struct State {
 pub struct ScriptedHttp {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
+    came: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -98,8 +100,9 @@ impl ScriptedHttp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("the address");
         let state = Arc::new(Mutex::new(State::default()));
-        let task = tokio::spawn(serve(listener, Arc::clone(&state), certificate));
-        Self { address, state, task }
+        let came = Arc::new(Notify::new());
+        let task = tokio::spawn(serve(listener, Arc::clone(&state), Arc::clone(&came), certificate));
+        Self { address, state, came, task }
     }
 
     /// Where it listens.
@@ -137,6 +140,27 @@ impl ScriptedHttp {
         self.state().received.clone()
     }
 
+    /// Waits until so many requests came whole, 60 s at most, and returns them all.
+    ///
+    /// # Panics
+    /// When they do not come.
+    pub async fn wait_for(&self, requests: usize) -> Vec<Received> {
+        let wait = async {
+            loop {
+                let came = self.came.notified();
+                tokio::pin!(came);
+                came.as_mut().enable();
+                if self.received().len() >= requests {
+                    return;
+                }
+                came.await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(60), wait).await.is_ok();
+        assert!(in_time, "{requests} requests did not come: {:?}", self.received());
+        self.received()
+    }
+
     /// How many connections there were.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -158,17 +182,17 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(listener: TcpListener, state: Arc<Mutex<State>>, certificate: Option<Certificate>) {
+async fn serve(listener: TcpListener, state: Arc<Mutex<State>>, came: Arc<Notify>, certificate: Option<Certificate>) {
     let mut sessions = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         lock(&state).connections += 1;
-        let (state, certificate) = (Arc::clone(&state), certificate.clone());
+        let (state, came, certificate) = (Arc::clone(&state), Arc::clone(&came), certificate.clone());
         sessions.spawn(async move {
             // A client that goes away is no failure of the server.
             let _ = match certificate {
-                None => session(stream, &state).await,
+                None => session(stream, &state, &came).await,
                 Some(certificate) => match certificate.acceptor().accept(stream).await {
-                    Ok(stream) => session(stream, &state).await,
+                    Ok(stream) => session(stream, &state, &came).await,
                     Err(error) => Err(error),
                 },
             };
@@ -176,7 +200,11 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>, certificate: Opt
     }
 }
 
-async fn session(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<State>) -> io::Result<()> {
+async fn session(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    state: &Mutex<State>,
+    came: &Notify,
+) -> io::Result<()> {
     let mut bytes = Vec::new();
     let received = loop {
         if let Some(received) = parse(&bytes) {
@@ -195,6 +223,7 @@ async fn session(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<
     let reply = {
         let mut state = lock(state);
         state.received.push(received);
+        came.notify_waiters();
         state.replies.pop_front().or_else(|| state.always.clone())
     };
     match reply.unwrap_or_else(|| Reply::status(200, "", "ok")) {

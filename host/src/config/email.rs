@@ -51,7 +51,8 @@ pub struct SmtpServer {
     /// How the connection is protected.
     pub tls: SmtpTls,
     /// Who dockbell logs in as: `user` and `password` (or `password-file`), or those in the URL; with `auth = "xoauth2"`
-    /// `user` and `token-file` or `token-command`. Default: nobody, for a relay that wants no login.
+    /// `user` and `token-file` or `token-command`, a command and its arguments, which everyone on the machine can see: no
+    /// secret belongs in them. Default: nobody, for a relay that wants no login.
     pub login: Option<Login>,
     /// `ca`: PEM file of further certificates that may sign the server's. Default: the system's alone.
     pub ca: Option<PathBuf>,

@@ -4,6 +4,9 @@ use super::service::Shape;
 use crate::deliver::clean;
 use crate::message::Message;
 
+/// Longest name of the place where a message is in full.
+const POINTER: usize = 200;
+
 /// A message as a service is told it; this is what waits on disk.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Text {
@@ -30,7 +33,7 @@ pub(super) fn fit(message: &Message, shape: Shape, whole: Option<&str>) -> Text 
     }
     let pointer = whole.map_or_else(
         || format!("; this is message {}", message.id),
-        |whole| format!("; the whole message is in {}", clean::line(whole, shape.title)),
+        |whole| format!("; the whole message is in {}", clean::line(whole, POINTER)),
     );
     let body = shortened(body, shape.room(&title), &pointer, shape);
     finished(title, body, severity, shape)

@@ -24,6 +24,8 @@ pub(super) struct Shape {
     pub(super) paragraphs: bool,
     /// Whether `@everyone` and the like in a text call everyone.
     pub(super) mentions: bool,
+    /// Whether `&`, `<` and `>` are written out as for HTML, and count as what is written.
+    pub(super) escaped: bool,
 }
 
 /// What is left for the breaks between title and text, and what is put around them.
@@ -32,8 +34,15 @@ const SLACK: usize = 16;
 impl Shape {
     /// What the service of this name takes, by its own documentation; of one that says nothing 4000 characters.
     pub(super) fn of(service: &str) -> Self {
-        let plain =
-            Self { most: 4000, unit: Unit::Characters, title: 200, html: false, paragraphs: false, mentions: false };
+        let plain = Self {
+            most: 4000,
+            unit: Unit::Characters,
+            title: 200,
+            html: false,
+            paragraphs: false,
+            mentions: false,
+            escaped: false,
+        };
         match service {
             // Without a parse mode that Telegram knows, tocsin sends HTML.
             "telegram" => Self { most: 4096, html: true, ..plain },
@@ -41,9 +50,10 @@ impl Shape {
             // A longer one is made a file by the server.
             "ntfy" => Self { most: 4096, unit: Unit::Bytes, ..plain },
             "gotify" | "homeassistant" | "pushbullet" => Self { most: 30_000, ..plain },
-            "slack" => Self { most: 30_000, ..plain },
-            // 28 KB with the card around it.
-            "workflows" => Self { most: 20_000, unit: Unit::Bytes, paragraphs: true, ..plain },
+            // What a block of text and a header may have; a message without blocks may be longer, but is not meant to be.
+            "slack" => Self { most: 3000, title: 150, escaped: true, ..plain },
+            // 28 KB with the card around it, in JSON, which writes some characters as two.
+            "workflows" => Self { most: 10_000, unit: Unit::Bytes, paragraphs: true, ..plain },
             "mattermost" => Self { mentions: true, ..plain },
             "rocketchat" => Self { most: 1000, mentions: true, ..plain },
             "gchat" => Self { most: 4096, unit: Unit::Bytes, ..plain },
@@ -51,8 +61,8 @@ impl Shape {
             "pushover" => Self { most: 1024, ..plain },
             "prowl" => Self { most: 10_000, ..plain },
             "pagerduty" => Self { most: 1024, ..plain },
-            // 4 KB with what is around it.
-            "bark" => Self { most: 3000, unit: Unit::Bytes, ..plain },
+            // 4 KB with what is around it, in JSON.
+            "bark" => Self { most: 1500, unit: Unit::Bytes, ..plain },
             "signal" => Self { most: 2000, ..plain },
             _ => plain,
         }
@@ -60,7 +70,13 @@ impl Shape {
 
     /// How long a text is for the service.
     pub(super) fn length(&self, text: &str) -> usize {
-        match self.unit {
+        let written_out = |c| match c {
+            '&' => "amp;".len(),
+            '<' | '>' => "lt;".len(),
+            _ => 0,
+        };
+        let more = if self.escaped { text.chars().map(written_out).sum() } else { 0 };
+        more + match self.unit {
             Unit::Characters => text.encode_utf16().count(),
             Unit::Bytes => text.len(),
         }
