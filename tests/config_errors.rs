@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dockbell::config::{Config, Environment};
 
 /// How many kinds of mistakes there are examples of; more may be added, none may go missing.
-const KINDS: usize = 70;
+const KINDS: usize = 90;
 
 fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/config")
@@ -71,7 +71,16 @@ fn example_in_force(folder: &Path) -> String {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/dockbell.toml");
     let example = fs::read_to_string(example).unwrap();
     fs::create_dir(folder.join("secrets")).unwrap();
-    fs::write(folder.join("secrets/smtp-password"), "hunter2\n").unwrap();
+    for (name, secret) in [
+        ("smtp-password", "hunter2"),
+        ("token", "hunter2"),
+        ("hook", "https://hooks.example.com/hunter2"),
+        ("hook-headers", "Authorization: Bearer hunter2"),
+        ("hook-signing", "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg=="),
+        ("chat", "ntfys://ntfy.example.com/hunter2"),
+    ] {
+        fs::write(folder.join("secrets").join(name), format!("{secret}\n")).unwrap();
+    }
     let uncomment = |line: &str| match line.strip_prefix('#') {
         Some(key) if key.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()) => key.to_owned(),
         _ => line.to_owned(),
@@ -95,8 +104,10 @@ fn the_annotated_example_with_every_key_in_force_loads() {
     fs::write(&path, example_in_force(folder.path())).unwrap();
     let config = Config::load(Some(&path), &Environment::default()).unwrap_or_else(|error| panic!("{error}"));
     let keys = [config.engines.len(), config.plugins.len(), config.routes.len(), config.sinks.len()];
-    assert_eq!(keys, [2, 5, 1, 3]);
-    let unused = ["no route uses sink `archive`", "no route uses sink `terminal`", "no route uses plugin `trouble`"];
+    assert_eq!(keys, [2, 5, 1, 7]);
+    let sinks = ["archive", "chat", "google", "hook", "office", "terminal"];
+    let mut unused: Vec<String> = sinks.iter().map(|sink| format!("no route uses sink `{sink}`")).collect();
+    unused.push("no route uses plugin `trouble`".to_owned());
     assert_eq!(config.warnings, unused);
 }
 
@@ -106,8 +117,8 @@ fn the_annotated_example_names_every_key() {
     let example = example_in_force(folder.path());
     let hints = |text: &str| Config::parse(Path::new("x"), text, &Environment::default()).unwrap_err().to_string();
     let tables = ["", "[engines.x]", "[plugins.match]", "[routes.x]", "[sinks.x]\ntype = \"email\""];
-    let more = ["[sinks.x]\ntype = \"stdout\"", "[sinks.x]\ntype = \"file\""];
-    for table in tables.into_iter().chain(more) {
+    let more = ["stdout", "file", "webhook", "notify"].map(|kind| format!("[sinks.x]\ntype = \"{kind}\""));
+    for table in tables.into_iter().chain(more.iter().map(String::as_str)) {
         let message = hints(&format!("{table}\nqqqqqq = 1"));
         let known = message.split("known keys: ").nth(1).expect(&message);
         for key in known.lines().next().unwrap().split(", ").map(|key| key.trim_matches('`')) {

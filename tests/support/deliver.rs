@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dockbell::config::{EmailConfig, Login, SinkConfig, SmtpServer, SmtpTls};
+use dockbell::config::{Auth, EmailConfig, Login, Secret, SinkConfig, SmtpServer, SmtpTls, WebhookConfig};
 use dockbell::deliver::email::{Email, Limits};
-use dockbell::deliver::{Alarm, Outbox, Retry, Sink, Sinks, Trouble, Waits};
+use dockbell::deliver::{Alarm, Attempt, Failure, Outbox, Retry, Sink, Sinks, Trouble, Waits};
 use dockbell::message::{Alternative, Batch, Message, Notification, Phase};
 use dockbell::store::{Opened, Options, Place, Seal, Store};
-use secrecy::SecretString;
 
 /// The name that test messages give the machine.
 pub const HOST: &str = "host-1";
@@ -70,7 +69,7 @@ pub fn email_over(tls: SmtpTls, port: u16, ca: Option<PathBuf>) -> EmailConfig {
 /// A login as `dockbell`.
 #[must_use]
 pub fn login(password: &str) -> Login {
-    Login { user: "dockbell".to_owned(), password: SecretString::from(password) }
+    Login { user: "dockbell".to_owned(), secret: Secret::text(password), auth: Auth::Password }
 }
 
 /// A mail sink called `ops`.
@@ -171,4 +170,37 @@ impl std::ops::Deref for Post {
     fn deref(&self) -> &Outbox {
         &self.outbox
     }
+}
+
+/// A webhook called `hook` to a receiver on this machine.
+#[must_use]
+pub fn webhook_to(url: &str) -> WebhookConfig {
+    WebhookConfig { allow_loopback: true, ..WebhookConfig::new(Secret::text(url)) }
+}
+
+/// The sink of a webhook.
+///
+/// # Panics
+/// When the configuration cannot be used.
+#[must_use]
+pub fn hook(config: &WebhookConfig) -> Sink {
+    Sink::open("hook", &SinkConfig::Webhook(Box::new(config.clone())), HOST, None).expect("a webhook")
+}
+
+/// A message with 2000 lines, which no chat service takes.
+#[must_use]
+pub fn long_message(number: u128) -> Message {
+    let lines: Vec<String> =
+        (1..=2000).map(|line| format!("line {line}: web-{line} died with exit code 137")).collect();
+    text_message(number, "web died", &lines.join("\n"))
+}
+
+/// The one failure of an attempt.
+///
+/// # Panics
+/// When there is not just one.
+#[must_use]
+pub fn only_failure(attempt: Attempt) -> Failure {
+    assert!(attempt.accepted.is_empty() && attempt.failed.len() == 1, "{attempt:?}");
+    attempt.failed.into_iter().next().expect("a failure").1
 }

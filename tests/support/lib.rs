@@ -6,6 +6,7 @@ pub mod deliver;
 pub mod docker;
 pub mod engine;
 pub mod guests;
+pub mod http_server;
 pub mod program;
 pub mod smtp;
 #[cfg(feature = "real")]

@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use super::file;
 use super::problem::{Excerpt, Mistake, Problem, choose, nearest};
+use super::secret::Secret;
 use super::secrets::Secrets;
 use super::value::Value;
 
@@ -25,6 +26,24 @@ pub(super) struct Document<'d> {
 pub(super) struct Place {
     pub(super) path: String,
     pub(super) span: Range<usize>,
+}
+
+/// A secret that was given as a value or as a file.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// What it is at present.
+    pub(super) text: String,
+    /// Where it was given.
+    pub(super) place: Place,
+    /// The file that holds it.
+    pub(super) file: Option<PathBuf>,
+}
+
+impl Given {
+    /// The secret, to be read anew where it is in a file.
+    pub(super) fn secret(&self) -> Secret {
+        self.file.clone().map_or_else(|| Secret::text(&self.text), Secret::File)
+    }
 }
 
 /// A table while it is read: what was not taken at the end is unknown.
@@ -129,20 +148,21 @@ impl<'d> Table<'d> {
         self.entries.contains_key(key)
     }
 
-    /// The value of a key, or what the file says that its twin names.
-    pub(super) fn secret(&mut self, key: &'static str, twin: &'static str) -> Option<(String, Place)> {
+    /// The value of a key, or what the file says that its twin names. What stands there is not shown in any message.
+    pub(super) fn secret(&mut self, key: &'static str, twin: &'static str) -> Option<Given> {
         let (value, file) = (self.take(key), self.take(twin));
         if let (Some(_), Some(file)) = (&value, &file) {
             let hint = format!("remove `{key}` or `{twin}`");
             file.report(Mistake::new(format!("`{key}` is set, and `{twin}` too"), hint));
         }
         if let Some(value) = value {
-            return value.string();
+            return value.string().map(|(text, place)| Given { text, place, file: None });
         }
         let file = file?;
         let place = file.place.clone();
-        match file::read_value(&file.path()?) {
-            Ok(text) => Some((text, place)),
+        let path = file.path()?;
+        match file::read_value(&path) {
+            Ok(text) => Some(Given { text, place, file: Some(path) }),
             Err(mistake) => {
                 self.document.report(&place, mistake);
                 None
@@ -171,7 +191,9 @@ impl<'d> Table<'d> {
         for (key, value) in &self.entries {
             // It may be a password under another name, except where it is clear what was meant.
             let meant = nearest(key.get_ref(), self.known.iter().copied());
-            if value.get_ref().is_table() || meant.is_none_or(|meant| matches!(meant, "password" | "server")) {
+            if value.get_ref().is_table()
+                || meant.is_none_or(|meant| matches!(meant, "headers" | "password" | "secret" | "server" | "url"))
+            {
                 self.document.secrets.borrow_mut().hide_values(value);
             }
             let hint = choose(key.get_ref(), &self.known, "known keys");

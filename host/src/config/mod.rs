@@ -3,31 +3,47 @@
 mod assemble;
 mod defaults;
 mod document;
+pub mod email;
 pub mod engine;
 pub mod environment;
 mod file;
+pub mod headers;
+mod http_url;
+pub mod notify;
 pub mod plugin;
 pub mod problem;
 mod quantity;
 pub mod route;
+pub mod secret;
 mod secrets;
+mod signing;
 pub mod sink;
 mod smtp;
+mod smtp_login;
+mod template;
 #[cfg(test)]
 mod tests;
 mod value;
 mod warnings;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+pub use email::{Auth, EmailConfig, Login, SmtpServer, SmtpTls};
 pub use engine::{EngineConfig, EngineTls, Host};
 pub use environment::Environment;
+pub use http_url::HttpUrl;
+pub use notify::NotifyConfig;
 pub use plugin::{OnError, PluginConfig};
 pub use problem::{ConfigError, Mistake, Problem};
 pub use route::{GroupBy, RouteConfig};
-pub use sink::{EmailConfig, FileConfig, Login, Output, SinkConfig, SmtpServer, SmtpTls, StdoutConfig};
+pub use secret::Secret;
+pub use signing::SigningKey;
+pub use sink::{FileConfig, Output, SinkConfig, StdoutConfig};
+pub use template::{Template, Told};
+pub use webhook::{Method, WebhookConfig};
 
 use document::Document;
 

@@ -10,9 +10,10 @@ const HIDDEN: &str = "***";
 
 /// Keys that never hold a secret.
 #[rustfmt::skip]
-const HARMLESS: [&str; 18] = [
-    "component", "engines", "filters", "formatter", "from", "grace", "group-by", "hostname", "memory", "on-error",
-    "output", "path", "settle", "timeout", "to", "type", "window", "window-max",
+const HARMLESS: [&str; 22] = [
+    "allow-loopback", "auth", "component", "content-type", "engines", "filters", "formatter", "from", "grace", "group-by",
+    "hostname", "memory", "method", "on-error", "output", "path", "settle", "timeout", "to", "type", "window",
+    "window-max",
 ];
 
 /// The parts of a file that are never shown.
@@ -32,9 +33,13 @@ impl Secrets {
         }
     }
 
-    /// Hides what a table holds under keys such as `password`, and addresses with a login in them.
+    /// Hides what a table holds under keys such as `password`, the headers of webhooks, and addresses with a login in them.
     pub(super) fn find(&mut self, table: &DeTable<'_>) {
         for (key, value) in table {
+            if matches!(key.get_ref().as_ref(), "headers" | "url") {
+                self.hide_values(value);
+                continue;
+            }
             let names_secret = says_secret(key.get_ref()) && !key.get_ref().ends_with("-file");
             match names_secret && !value.get_ref().is_table() {
                 true => self.hide(value.span()),

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use lettre::message::Mailbox;
-use secrecy::SecretString;
-
-use super::document::{Place, Table};
-use super::environment::{Environment, MAIL_FROM, MAIL_TO, SMTP_URL};
-use super::problem::{Mistake, Problem};
+use super::document::Table;
+use super::email::EmailConfig;
+use super::notify::NotifyConfig;
+use super::problem::listed;
 use super::value::Value;
+use super::webhook::WebhookConfig;
 
 /// Where messages go; `type` says which.
 #[derive(Debug, Clone)]
@@ -19,64 +18,10 @@ pub enum SinkConfig {
     Stdout(StdoutConfig),
     /// `type = "file"`.
     File(FileConfig),
-}
-
-/// Mail over SMTP.
-///
-/// ```toml
-/// [sinks.ops]
-/// type = "email"
-/// server = "smtp://mail.example.com:587"   # STARTTLS; smtps:// for implicit TLS; ?tls=none for a relay without
-/// user = "dockbell"
-/// password-file = "/run/secrets/smtp"
-/// from = "dockbell <dockbell@example.com>"
-/// to = ["ops@example.com"]
-/// ```
-#[derive(Debug, Clone)]
-pub struct EmailConfig {
-    /// `server`: the URL of the mail server. It may hold the login (`smtp://user:password@host`); then better
-    /// `server-file`, a file that holds the URL.
-    pub server: SmtpServer,
-    /// `from`: the sender, `Name <address>` or an address. Default `dockbell@` and [`hostname`](super::Config::hostname).
-    pub from: String,
-    /// `to`: the recipients, at least one. Each is told on its own: one bad address does not hold back the others.
-    pub to: Vec<String>,
-}
-
-/// A mail server.
-#[derive(Debug, Clone)]
-pub struct SmtpServer {
-    /// Name or address.
-    pub host: String,
-    /// Port. Default by `tls`: 465 implicit, 587 STARTTLS, 25 none.
-    pub port: u16,
-    /// How the connection is protected.
-    pub tls: SmtpTls,
-    /// Who dockbell logs in as: `user` and `password` (or `password-file`), or those in the URL. Default: nobody, for a
-    /// relay that wants no login.
-    pub login: Option<Login>,
-    /// `ca`: PEM file of further certificates that may sign the server's. Default: the system's alone.
-    pub ca: Option<PathBuf>,
-}
-
-/// How a connection to a mail server is protected. There is no mode that falls back to plain text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SmtpTls {
-    /// TLS from the first byte (`smtps://`).
-    Implicit,
-    /// Plain greeting, then STARTTLS, or no mail at all (`smtp://`).
-    StartTls,
-    /// None (`smtp://host?tls=none`), for relays on the own network.
-    None,
-}
-
-/// A login; its `Debug` does not show the password.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// User name.
-    pub user: String,
-    /// Password.
-    pub password: SecretString,
+    /// `type = "webhook"`.
+    Webhook(Box<WebhookConfig>),
+    /// `type = "notify"`.
+    Notify(Box<NotifyConfig>),
 }
 
 /// The terminal.
@@ -114,9 +59,17 @@ impl SinkConfig {
     /// One entry of `[sinks]`.
     pub(super) fn read(value: Value<'_>, hostname: &str) -> Option<Self> {
         let mut table = value.table()?;
-        let hint = "possible values: `email`, `stdout`, `file`";
-        let kind = table.need("type", hint)?;
-        let sink = match kind.choice(&[("email", Kind::Email), ("stdout", Kind::Stdout), ("file", Kind::File)])? {
+        let kinds = [
+            ("email", Kind::Email),
+            ("webhook", Kind::Webhook),
+            ("notify", Kind::Notify),
+            ("file", Kind::File),
+            ("stdout", Kind::Stdout),
+        ];
+        let kind = table.need("type", &format!("possible values: {}", listed(&kinds.map(|(word, _)| word))))?;
+        let sink = match kind.choice(&kinds)? {
+            Kind::Webhook => WebhookConfig::read(&mut table).map(Box::new).map(Self::Webhook),
+            Kind::Notify => NotifyConfig::read(&mut table).map(Box::new).map(Self::Notify),
             Kind::Email => EmailConfig::read(&mut table, hostname).map(Self::Email),
             Kind::Stdout => Some(Self::Stdout(StdoutConfig::read(&mut table))),
             Kind::File => {
@@ -132,123 +85,15 @@ impl SinkConfig {
 #[derive(Clone, Copy)]
 enum Kind {
     Email,
-    Stdout,
+    Webhook,
+    Notify,
     File,
+    Stdout,
 }
 
 impl StdoutConfig {
     fn read(table: &mut Table<'_>) -> Self {
         let choices = [("text", Output::Text), ("json", Output::Json)];
         Self { output: table.take("output").and_then(|value| value.choice(&choices)).unwrap_or_default() }
-    }
-}
-
-impl EmailConfig {
-    fn read(table: &mut Table<'_>, hostname: &str) -> Option<Self> {
-        let server = SmtpServer::read(table);
-        let from = match table.take("from") {
-            Some(from) => from.string().and_then(|(from, place)| checked(table, from, &place)),
-            None => default_sender(hostname).map_err(|mistake| table.report(mistake)).ok(),
-        };
-        let to = table.need("to", "such as `to = [\"ops@example.com\"]`").and_then(|to| {
-            let place = to.place.clone();
-            let addresses = to.strings()?;
-            if addresses.is_empty() {
-                table.document.report(&place, Mistake::new("is empty", "a mail needs at least one recipient"));
-            }
-            let checked = addresses.into_iter().map(|(address, place)| checked(table, address, &place));
-            checked.collect::<Vec<_>>().into_iter().collect()
-        });
-        Some(Self { server: server?, from: from?, to: to? })
-    }
-}
-
-impl EmailConfig {
-    /// The mail sink that the environment describes, if `DOCKBELL_SMTP_URL` is set.
-    pub(super) fn from_environment(environment: &Environment, hostname: &str) -> Result<Option<Self>, Problem> {
-        let Some(url) = environment.text_or_file(SMTP_URL)? else { return Ok(None) };
-        let server = url.value.parse().map_err(|mistake| Problem::at(url.variable, mistake))?;
-        let from = match environment.text_or_file(MAIL_FROM)? {
-            Some(from) => check_address(&from.value)
-                .map(|()| from.value)
-                .map_err(|mistake| Problem::at(from.variable, mistake))?,
-            None => default_sender(hostname).map_err(|mistake| {
-                let hint = "set it, such as `dockbell <dockbell@example.com>`".to_owned();
-                Problem::at(MAIL_FROM, Mistake { hint: Some(hint), ..mistake })
-            })?,
-        };
-        let missing = || {
-            Mistake::new(format!("is missing, and `{SMTP_URL}` is set"), "such as `ops@example.com,dev@example.com`")
-        };
-        let to = environment.text_or_file(MAIL_TO)?.ok_or_else(|| Problem::at(MAIL_TO, missing()))?;
-        let addresses = to.value.split(',').map(str::trim).filter(|address| !address.is_empty());
-        let addresses: Vec<String> = addresses.map(str::to_owned).collect();
-        let wrong = addresses.iter().find_map(|address| check_address(address).err());
-        match wrong.or_else(|| addresses.is_empty().then(missing)) {
-            Some(mistake) => Err(Problem::at(to.variable, mistake)),
-            None => Ok(Some(Self { server, from, to: addresses })),
-        }
-    }
-}
-
-/// The sender when none is named.
-fn default_sender(hostname: &str) -> Result<String, Mistake> {
-    let address = format!("dockbell@{hostname}");
-    check_address(&address).map(|()| address).map_err(|_| {
-        Mistake::new(
-            format!("the sender is missing, and the host name `{hostname}` does not make a mail address"),
-            "such as `from = \"dockbell <dockbell@example.com>\"`",
-        )
-    })
-}
-
-/// Whether a text is a mail address, alone or as `Name <address>`.
-fn check_address(text: &str) -> Result<(), Mistake> {
-    let is_address = !text.contains(char::is_control) && text.parse::<Mailbox>().is_ok();
-    is_address.then_some(()).ok_or_else(|| {
-        let hint =
-            "such as `ops@example.com` or `Ops <ops@example.com>`; a name with special characters in it is quoted";
-        // What looks like a URL may have a password in it.
-        let shown = if text.contains("://") { "what is there".into() } else { format!("`{}`", text.escape_debug()) };
-        Mistake::new(format!("{shown} is not a mail address"), hint)
-    })
-}
-
-fn checked(table: &Table<'_>, address: String, place: &Place) -> Option<String> {
-    match check_address(&address) {
-        Ok(()) => Some(address),
-        Err(mistake) => {
-            table.document.report(place, mistake);
-            None
-        }
-    }
-}
-
-impl SmtpServer {
-    fn read(table: &mut Table<'_>) -> Option<Self> {
-        if !table.has("server") && !table.has("server-file") {
-            let hint = "such as `server = \"smtp://mail.example.com:587\"`";
-            table.report(Mistake::new("`server` is missing", hint));
-        }
-        if table.has("user") != (table.has("password") || table.has("password-file")) {
-            let hint = "give both, or neither for a relay that wants no login";
-            table.report(Mistake::new("`user` and `password` belong together", hint));
-        }
-        let server = table.secret("server", "server-file");
-        let password = table.secret("password", "password-file");
-        let user = table.take("user").and_then(Value::string);
-        let ca = table.take("ca").and_then(Value::path);
-        let (url, place) = server?;
-        let mut server: Self = url.parse().map_err(|mistake| table.document.report(&place, mistake)).ok()?;
-        server.ca = ca;
-        if let (Some((user, place)), Some((password, password_place))) = (user, password) {
-            if server.login.is_some() {
-                let hint = "remove `user` and `password`, or the login in the URL";
-                table.document.report(&place, Mistake::new("`server` holds a login already", hint));
-            }
-            let login = Login::new(user, password);
-            server.login = login.map_err(|mistake| table.document.report(&password_place, mistake)).ok();
-        }
-        Some(server)
     }
 }

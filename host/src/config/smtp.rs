@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
-use secrecy::SecretString;
 use url::{Host, Url};
 
 use super::problem::Mistake;
-use super::{Login, SmtpServer, SmtpTls};
+use super::secret::Secret;
+use super::{Auth, Login, SmtpServer, SmtpTls};
 
 const FORMS: &str = "`smtp://user:password@host:587` (STARTTLS), `smtps://user:password@host` (implicit TLS) or \
                      `smtp://host:25?tls=none` are possible";
@@ -136,7 +136,7 @@ impl Login {
                 return Err(Mistake::new(format!("the {part} has a control character in it, such as a newline"), hint));
             }
         }
-        Ok(Self { user, password: SecretString::from(password) })
+        Ok(Self { user, secret: Secret::text(&password), auth: Auth::Password })
     }
 }
 
@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn user_and_password_are_percent_decoded() {
         let login = read("smtp://ops%40example.com:a%2Fb%23%25%C3%BC@mail").login.unwrap();
-        assert_eq!((login.user.as_str(), login.password.expose_secret()), ("ops@example.com", "a/b#%ü"));
+        let Secret::Text(password) = login.secret else { panic!("{login:?}") };
+        assert_eq!((login.user.as_str(), password.expose_secret()), ("ops@example.com", "a/b#%ü"));
     }
 
     #[test]

@@ -89,6 +89,14 @@ impl<'d> Value<'d> {
         found
     }
 
+    /// Yes or no.
+    pub(super) fn truth(self) -> Option<bool> {
+        match self.inner {
+            DeValue::Boolean(truth) => Some(truth),
+            _ => self.wrong_type("a boolean", "write `true` or `false`, without quotes"),
+        }
+    }
+
     /// A length of time, such as `"90s"`.
     pub(super) fn duration(self, range: RangeInclusive<Duration>) -> Option<Duration> {
         let document = self.document;

@@ -7,25 +7,33 @@
 
 mod attempt;
 pub(crate) mod clean;
+mod dial;
 pub mod email;
 mod file;
+pub mod http;
 mod json;
 mod lane;
+mod notify;
 mod outbox;
 mod retry;
 mod sealing;
 mod sink;
 mod stats;
 mod stdout;
+mod tls;
 mod trouble;
+mod webhook;
 mod worker;
 
 pub use attempt::{Attempt, Failure, Fault, Sealed};
 pub use file::File;
+pub use notify::Notify;
 pub use outbox::{Outbox, Undelivered};
 pub use retry::{Retry, Waits};
 pub use sealing::{Sinks, is_about};
 pub use sink::{Sink, SinkError};
 pub use stats::SinkStats;
 pub use stdout::Stdout;
+pub use tls::TlsError;
 pub use trouble::{Alarm, Trouble};
+pub use webhook::Webhook;

@@ -1,7 +1,7 @@
 //! Where messages go.
 
 use super::email::{Email, EmailError};
-use super::{Attempt, Failure, File, Sealed, Stdout};
+use super::{Attempt, Failure, File, Notify, Sealed, Stdout, TlsError, Webhook};
 use crate::config::{Output, SinkConfig};
 use crate::message::Message;
 
@@ -14,6 +14,10 @@ pub enum Sink {
     Stdout(Stdout),
     /// A file of JSON lines.
     File(File),
+    /// HTTP requests.
+    Webhook(Box<Webhook>),
+    /// A chat or push service.
+    Notify(Box<Notify>),
 }
 
 /// Why a sink cannot be used, or a message not be written for it.
@@ -26,6 +30,14 @@ pub enum SinkError {
         sink: String,
         /// What is wrong.
         error: EmailError,
+    },
+    /// TLS cannot be set up for a sink.
+    #[error("sink `{sink}`: {error}")]
+    Tls {
+        /// Name of the sink.
+        sink: String,
+        /// What is wrong.
+        error: TlsError,
     },
     /// The sink does not work at present.
     #[error("sink `{sink}`: {failure}")]
@@ -44,7 +56,10 @@ impl Sink {
     /// # Errors
     /// An address that is none, a certificate file that cannot be read.
     pub fn open(name: &str, config: &SinkConfig, hostname: &str, output: Option<Output>) -> Result<Self, SinkError> {
+        let of_tls = |error| SinkError::Tls { sink: name.to_owned(), error };
         match config {
+            SinkConfig::Webhook(config) => Webhook::open(name, config).map(Box::new).map(Self::Webhook).map_err(of_tls),
+            SinkConfig::Notify(config) => Notify::open(name, config).map(Box::new).map(Self::Notify).map_err(of_tls),
             SinkConfig::Email(config) => match Email::open(name, config, hostname) {
                 Ok(email) => Ok(Self::Email(Box::new(email))),
                 Err(error) => Err(SinkError::Email { sink: name.to_owned(), error }),
@@ -65,6 +80,8 @@ impl Sink {
             }
             Self::Stdout(stdout) => Ok(stdout.seal(message)),
             Self::File(file) => Ok(file.seal(message)),
+            Self::Webhook(webhook) => Ok(webhook.seal(message)),
+            Self::Notify(notify) => Ok(notify.seal(message)),
         }
     }
 
@@ -74,6 +91,8 @@ impl Sink {
             Self::Email(email) => email.deliver(sealed).await,
             Self::Stdout(stdout) => stdout.deliver(sealed).await,
             Self::File(file) => file.deliver(sealed).await,
+            Self::Webhook(webhook) => webhook.deliver(sealed).await,
+            Self::Notify(notify) => notify.deliver(sealed).await,
         }
     }
 
@@ -89,16 +108,13 @@ impl Sink {
     /// # Errors
     /// What does not work, with a hint where one is known.
     pub async fn check(&mut self) -> Result<String, SinkError> {
-        match self {
-            Self::Email(email) => {
-                let checked = email.check().await;
-                checked.map_err(|failure| SinkError::Down { sink: email.name().to_owned(), failure })
-            }
-            Self::Stdout(stdout) => Ok(stdout.describe()),
-            Self::File(file) => {
-                let checked = file.check().await;
-                checked.map_err(|failure| SinkError::Down { sink: file.name().to_owned(), failure })
-            }
-        }
+        let (name, checked) = match self {
+            Self::Stdout(stdout) => return Ok(stdout.describe()),
+            Self::Email(email) => (email.name().to_owned(), email.check().await),
+            Self::File(file) => (file.name().to_owned(), file.check().await),
+            Self::Webhook(webhook) => (webhook.name().to_owned(), webhook.check().await),
+            Self::Notify(notify) => (notify.name().to_owned(), notify.check().await),
+        };
+        checked.map_err(|failure| SinkError::Down { sink: name, failure })
     }
 }

@@ -40,6 +40,12 @@ impl Certificate {
         Self::new(&["mail.other.example"], false)
     }
 
+    /// For these hosts, valid.
+    #[must_use]
+    pub fn of(names: &[&str]) -> Self {
+        Self::new(names, false)
+    }
+
     fn new(names: &[&str], expired: bool) -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -62,7 +68,7 @@ impl Certificate {
         Self { ca_pem: authority.pem(), config: Arc::new(config) }
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.config))
     }
 }

@@ -155,6 +155,20 @@ impl Session {
                 let password = self.line().await?.unwrap_or_default();
                 (decoded(&user), decoded(&password))
             }
+            ("XOAUTH2", secret) => {
+                let sent = decoded(secret);
+                let part = |name: &str| sent.split('\u{1}').find_map(|part| part.strip_prefix(name)).map(str::to_owned);
+                let given = (part("user=").unwrap_or_default(), part("auth=Bearer ").unwrap_or_default());
+                if self.shared.options.login.as_ref() != Some(&given) {
+                    // The code follows when the client has answered the challenge with an empty line.
+                    let why = STANDARD.encode(r#"{"status":"401","schemes":"bearer"}"#);
+                    self.send(format!("334 {why}\r\n").as_bytes()).await?;
+                    if self.line().await?.as_deref() != Some("") {
+                        return self.send(b"501 5.5.2 an empty line was wanted\r\n").await;
+                    }
+                }
+                given
+            }
             _ => return self.send(b"504 5.5.4 unknown mechanism\r\n").await,
         };
         if self.shared.options.login.as_ref() != Some(&given) {

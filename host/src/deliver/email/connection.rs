@@ -6,17 +6,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use lettre::Address;
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Auth, Data, Mail, Noop, Quit, Rcpt, Rset};
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
-use secrecy::ExposeSecret;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::error::{Cause, EmailError, SmtpError, Stage};
 use super::limits::Limits;
@@ -24,10 +20,7 @@ use super::tls::Security;
 use super::transfer;
 use super::wire::Wire;
 use crate::config::{Login, SmtpServer};
-use crate::deliver::clean;
-
-/// How long one address may take before the next is tried beside it (RFC 8305 section 5).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+use crate::deliver::{clean, dial};
 
 /// A mail server, and how to speak with it.
 #[derive(Debug, Clone)]
@@ -59,47 +52,28 @@ impl Server {
         format!("mail server {self}, {}, {login}", self.security.name())
     }
 
-    fn credentials(&self) -> Option<Credentials> {
-        let login = self.login.as_ref()?;
-        Some(Credentials::new(login.user.clone(), login.password.expose_secret().to_owned()))
-    }
-
-    /// An error without the password, in clear or as it was sent: some servers repeat what they do not understand.
-    fn error(&self, stage: Stage, mut cause: Cause) -> SmtpError {
-        if let (Cause::No { words, .. } | Cause::Odd { words, .. } | Cause::Garbled(words), Some(login)) =
-            (&mut cause, self.credentials())
-        {
-            let encoded = |mechanism, challenge: Option<&str>| {
-                Auth::new(mechanism, login.clone(), challenge.map(str::to_owned)).map(|auth| auth.to_string())
-            };
-            let sent = [encoded(Mechanism::Plain, None), encoded(Mechanism::Login, Some("Password"))];
-            let sent = sent.iter().flatten().filter_map(|sent| sent.split_whitespace().last());
-            let password = self.login.as_ref().map(|login| login.password.expose_secret());
-            for secret in sent.chain(password).filter(|secret| !secret.is_empty()) {
-                *words = words.replace(secret, "[hidden]");
-            }
-        }
+    fn error(&self, stage: Stage, cause: Cause) -> SmtpError {
         SmtpError { server: self.to_string(), stage, cause }
     }
 
     /// Runs a stage within its limit.
-    async fn stage<T, E>(
+    pub(super) async fn stage<T, E>(
         &self,
-        stage: Stage,
         limit: Duration,
         work: impl Future<Output = Result<T, E>>,
         cause: impl FnOnce(&E) -> Cause,
-    ) -> Result<T, SmtpError> {
+    ) -> Result<T, Cause> {
         match timeout(limit, work).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(self.error(stage, cause(&error))),
-            Err(_) => Err(self.error(stage, Cause::Late(limit))),
+            Ok(Err(error)) => Err(cause(&error)),
+            Err(_) => Err(Cause::Late(limit)),
         }
     }
 
     async fn connect(&self) -> Result<Wire, SmtpError> {
         let limits = &self.limits;
-        let stream = self.stage(Stage::Connect, limits.connect, connect(&self.host, self.port), Cause::io).await?;
+        let stream = self.stage(limits.connect, connect(&self.host, self.port), Cause::io).await;
+        let stream = stream.map_err(|cause| self.error(Stage::Connect, cause))?;
         // The end of a message is a write of its own: without this it would wait for the acknowledgement of the one
         // before, 40 ms on Linux (measured: 43 ms a mail on loopback).
         stream.set_nodelay(true).map_err(|error| self.error(Stage::Connect, Cause::io(&error)))?;
@@ -107,7 +81,8 @@ impl Server {
             return Ok(Wire::plain(stream));
         };
         let handshake = connector.connect(name.clone(), stream);
-        Ok(Wire::tls(self.stage(Stage::Tls, limits.tls, handshake, Cause::io).await?))
+        let stream = self.stage(limits.tls, handshake, Cause::io).await;
+        Ok(Wire::tls(stream.map_err(|cause| self.error(Stage::Tls, cause))?))
     }
 }
 
@@ -124,8 +99,10 @@ impl fmt::Display for Server {
 /// A connection to a mail server that is greeted, protected and logged in. After an error it must be dropped, but for a
 /// refusal ([`Cause::No`]) of RCPT.
 pub(super) struct Connection {
-    smtp: AsyncSmtpConnection,
-    server: Arc<Server>,
+    pub(super) smtp: AsyncSmtpConnection,
+    pub(super) server: Arc<Server>,
+    /// What no error may show.
+    pub(super) hidden: Vec<String>,
 }
 
 impl fmt::Debug for Connection {
@@ -139,22 +116,19 @@ impl Connection {
         let wire = server.connect().await?;
         let greeted = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &server.hello);
         let limits = &server.limits;
-        let smtp = server.stage(Stage::Greeting, limits.greeting, greeted, Cause::of).await?;
-        let mut connection = Self { smtp, server: Arc::clone(server) };
+        let smtp = server.stage(limits.greeting, greeted, Cause::of).await;
+        let smtp = smtp.map_err(|cause| server.error(Stage::Greeting, cause))?;
+        let mut connection = Self { smtp, server: Arc::clone(server), hidden: Vec::new() };
         if let Security::StartTls(parameters) = &server.security {
             if !connection.smtp.can_starttls() {
                 return Err(server.error(Stage::StartTls, Cause::NoStartTls));
             }
             let upgraded = connection.smtp.starttls(parameters.clone(), &server.hello);
-            server.stage(Stage::StartTls, limits.command, upgraded, Cause::of).await?;
+            let upgraded = server.stage(limits.command, upgraded, Cause::of).await;
+            upgraded.map_err(|cause| server.error(Stage::StartTls, cause))?;
         }
-        if let Some(credentials) = server.credentials() {
-            if connection.smtp.server_info().get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
-                return Err(server.error(Stage::Login, Cause::NoLogin));
-            }
-            let login = connection.smtp.auth(DEFAULT_MECHANISMS, &credentials);
-            let answer = server.stage(Stage::Login, limits.command, login, Cause::of).await?;
-            connection.expect(Stage::Login, &answer, Severity::PositiveCompletion)?;
+        if let Some(login) = &server.login {
+            connection.login(login).await?;
         }
         Ok(connection)
     }
@@ -175,7 +149,7 @@ impl Connection {
         let limit = self.server.limits.data;
         self.command(Stage::Data, limit, Data, Severity::PositiveIntermediate).await?;
         let sent = transfer::send(&mut self.smtp, mail, &self.server.limits).await;
-        let answer = sent.map_err(|(stage, cause)| self.server.error(stage, cause))?;
+        let answer = sent.map_err(|(stage, cause)| self.error(stage, cause))?;
         self.expect(Stage::Accept, &answer, Severity::PositiveCompletion)
     }
 
@@ -199,7 +173,13 @@ impl Connection {
         self.smtp.server_info().supports_feature(Extension::SmtpUtfEight)
     }
 
-    pub(super) fn error(&self, stage: Stage, cause: Cause) -> SmtpError {
+    /// An error without the secret of the login.
+    pub(super) fn error(&self, stage: Stage, mut cause: Cause) -> SmtpError {
+        if let Some(words) = cause.words() {
+            for secret in &self.hidden {
+                *words = words.replace(secret, "[hidden]");
+            }
+        }
         self.server.error(stage, cause)
     }
 
@@ -210,18 +190,18 @@ impl Connection {
         command: impl fmt::Display,
         wanted: Severity,
     ) -> Result<(), SmtpError> {
-        let server = Arc::clone(&self.server);
-        let answer = server.stage(stage, limit, self.smtp.command(command), Cause::of).await?;
+        let answer = self.server.stage(limit, self.smtp.command(command), Cause::of).await;
+        let answer = answer.map_err(|cause| self.error(stage, cause))?;
         self.expect(stage, &answer, wanted)
     }
 
     /// lettre takes every positive answer for the right one.
-    fn expect(&self, stage: Stage, answer: &Response, wanted: Severity) -> Result<(), SmtpError> {
+    pub(super) fn expect(&self, stage: Stage, answer: &Response, wanted: Severity) -> Result<(), SmtpError> {
         if answer.code().severity == wanted {
             return Ok(());
         }
         let words = clean::line(&answer.message().collect::<Vec<_>>().join(" "), super::error::WORDS);
-        Err(self.server.error(stage, Cause::Odd { code: answer.code().into(), words }))
+        Err(self.error(stage, Cause::Odd { code: answer.code().into(), words }))
     }
 }
 
@@ -235,21 +215,6 @@ fn hello(hostname: &str) -> ClientId {
     }
 }
 
-/// Connects to the first of a host's addresses that answers; each further one is tried when the one before fails or takes
-/// long, so that an address that leads nowhere costs a quarter of a second.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut addresses = lookup_host((host, port)).await?;
-    let mut attempts = FuturesUnordered::new();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    loop {
-        let more = addresses.next().map(|address| attempts.push(TcpStream::connect(address))).is_some();
-        tokio::select! {
-            Some(attempt) = attempts.next() => match attempt {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            },
-            () = sleep(NEXT_ADDRESS), if more => {}
-            else => return Err(last),
-        }
-    }
+    dial::first(lookup_host((host, port)).await?).await
 }

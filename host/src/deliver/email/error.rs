@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
 
-use crate::deliver::{Failure, Fault, clean};
+use crate::config::Mistake;
+use crate::deliver::{Failure, Fault, TlsError, clean};
 
 /// Most bytes of a server's reply that are repeated.
 pub(super) const WORDS: usize = 300;
@@ -31,26 +31,15 @@ pub enum EmailError {
         /// What was configured.
         address: String,
     },
-    /// The file of certificates cannot be used.
-    #[error("`ca`: `{}`: {error}\nhint: `ca` names a PEM file (`-----BEGIN CERTIFICATE-----`)", path.display())]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: String,
-    },
     /// The server's name is none that a certificate can hold.
     #[error("not a host name or address: `{host}`\nhint: server = \"smtp://mail.example.com:587\"")]
     ServerName {
         /// What was configured.
         host: String,
     },
-    /// TLS could not be set up.
-    #[error("TLS cannot be set up: {error}")]
-    Tls {
-        /// What the library says.
-        error: String,
-    },
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The mail could not be written.
     #[error("the mail cannot be written: {error}")]
     Write {
@@ -124,8 +113,12 @@ pub(super) enum Cause {
     Garbled(String),
     /// The server does not offer STARTTLS.
     NoStartTls,
-    /// The server offers no kind of login that dockbell knows.
-    NoLogin,
+    /// The server does not offer the login that is wanted.
+    NoLogin(&'static str),
+    /// There is no password or token to log in with.
+    NoSecret(Mistake),
+    /// The server does not take the token.
+    NoToken { code: u16, words: String },
     /// The server takes only ASCII addresses.
     NoUtf8 { recipient: String },
     /// The bytes of the mail are not fit to be sent.
@@ -151,7 +144,9 @@ impl fmt::Display for SmtpError {
             Cause::Tls(error) => write!(f, "{error}"),
             Cause::Garbled(error) => write!(f, "not an answer of a mail server: {error}"),
             Cause::NoStartTls => f.write_str("the server does not offer STARTTLS"),
-            Cause::NoLogin => f.write_str("the server offers no login by PLAIN or LOGIN"),
+            Cause::NoLogin(wanted) => write!(f, "the server offers no login by {wanted}"),
+            Cause::NoSecret(mistake) => f.write_str(&mistake.message),
+            Cause::NoToken { code, words } => write!(f, "the token is refused: {code} {words}"),
             Cause::NoUtf8 { recipient } => {
                 write!(f, "{recipient}: the server takes only ASCII before the `@` (no SMTPUTF8)")
             }
@@ -163,6 +158,16 @@ impl fmt::Display for SmtpError {
 impl Error for SmtpError {}
 
 impl Cause {
+    /// What the server said, where it said something.
+    pub(super) fn words(&mut self) -> Option<&mut String> {
+        match self {
+            Self::No { words, .. } | Self::Odd { words, .. } | Self::NoToken { words, .. } | Self::Garbled(words) => {
+                Some(words)
+            }
+            _ => None,
+        }
+    }
+
     /// The cause behind an error of lettre's.
     pub(super) fn of(error: &lettre::transport::smtp::Error) -> Self {
         let words = error.source().map(|source| clean::line(&source.to_string(), WORDS)).unwrap_or_default();
@@ -235,13 +240,18 @@ impl SmtpError {
         }
     }
 
-    fn hint(&self) -> Option<&'static str> {
+    fn hint(&self) -> Option<&str> {
         use io::ErrorKind;
         match (&self.cause, self.stage) {
             (Cause::NoStartTls, _) => Some(
                 "for a relay on your own network that has no TLS, add `?tls=none` to `server`; port 465 wants `smtps://`",
             ),
-            (Cause::NoLogin, _) => Some("for a relay that wants no login, leave out `user` and the password"),
+            (Cause::NoSecret(mistake), _) => mistake.hint.as_deref(),
+            (Cause::NoToken { .. }, _) => {
+                Some("check `user`, and that the token is fresh, of this mailbox, and has the scope for sending mail")
+            }
+            (Cause::NoLogin("XOAUTH2"), _) => Some("leave out `auth` to log in with a password"),
+            (Cause::NoLogin(_), _) => Some("for a relay that wants no login, leave out `user` and the password"),
             (Cause::No { code: 530, .. }, _) => {
                 Some("the server wants a login, or TLS: see `user`, `password-file`, `server`")
             }

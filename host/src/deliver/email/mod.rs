@@ -7,6 +7,7 @@ mod address;
 mod connection;
 mod error;
 mod limits;
+mod login;
 mod mime;
 mod render;
 mod smtp;

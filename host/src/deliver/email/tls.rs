@@ -1,17 +1,15 @@
-//! How a connection is protected: rustls with ring, the system's certificates and those of `ca`.
+//! How a connection to a mail server is protected.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
 use super::error::EmailError;
 use crate::config::{SmtpServer, SmtpTls};
+use crate::deliver::tls;
 
 /// How a connection is protected.
 #[derive(Clone)]
@@ -40,26 +38,15 @@ impl Security {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let wrong_name = || EmailError::ServerName { host: server.host.clone() };
         let name = ServerName::try_from(server.host.clone()).map_err(|_| wrong_name())?;
-        let ca = server.ca.as_deref().map(certificates).transpose()?.unwrap_or_default();
         if server.tls == SmtpTls::StartTls {
             let mut parameters = TlsParameters::builder(server.host.clone());
-            for certificate in ca {
-                let certificate = Certificate::from_der(certificate.to_vec()).map_err(|error| tls(&error))?;
+            for certificate in server.ca.as_deref().map(tls::certificates).transpose()?.unwrap_or_default() {
+                let certificate = Certificate::from_der(certificate.to_vec()).map_err(|error| tls::library(&error))?;
                 parameters = parameters.add_root_certificate(certificate);
             }
-            return parameters.build().map(Self::StartTls).map_err(|error| tls(&error));
+            return Ok(Self::StartTls(parameters.build().map_err(|error| tls::library(&error))?));
         }
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for certificate in ca {
-            roots.add(certificate).map_err(|error| tls(&error))?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| tls(&error))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = tls::client(server.ca.as_deref())?;
         Ok(Self::Implicit(TlsConnector::from(Arc::new(config)), name))
     }
 
@@ -70,24 +57,4 @@ impl Security {
             Self::Implicit(..) => "TLS",
         }
     }
-}
-
-/// The certificates of a PEM file; at least one, each fit to sign.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, EmailError> {
-    let wrong = |error: String| EmailError::Ca { path: path.to_owned(), error };
-    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let certificates = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(wrong("it holds no certificate".to_owned()));
-    }
-    for certificate in &certificates {
-        RootCertStore::empty().add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
-    }
-    Ok(certificates)
-}
-
-fn tls(error: &dyn std::error::Error) -> EmailError {
-    EmailError::Tls { error: error.to_string() }
 }

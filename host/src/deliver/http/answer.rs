@@ -1,0 +1,71 @@
+//! What an answer means for a message.
+
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use super::{Answer, Tries, retry_after};
+use crate::config::HttpUrl;
+use crate::deliver::{Failure, Fault, clean};
+
+/// Most bytes of an answer that are repeated.
+const WORDS: usize = 200;
+
+/// Whether a service took the message.
+///
+/// 2xx is yes. 410 closes the sink. 401, 403 and 407 are about the credentials, and 429, 502, 503 and 504 about the service:
+/// the messages of the sink wait. 408, 425 and other 5xx may be about this message: it waits, and the others go on. Any
+/// other status refuses this message; all but 3xx, which no try changes, count as in [`Tries`].
+fn verdict(url: &HttpUrl, answer: &Answer, hidden: &[String]) -> Result<(), Failure> {
+    let status = answer.status;
+    if status.is_success() {
+        return Ok(());
+    }
+    let (fault, lasting, hint) = match status.as_u16() {
+        410 => {
+            (Fault::Sink, true, Some("the receiver is gone for good; remove the sink, or change its URL and restart"))
+        }
+        401 | 403 | 407 => (Fault::Sink, false, Some("check the URL, and the token or login in it or in the headers")),
+        404 => (Fault::Message, true, Some("check the URL: there is nothing at its path")),
+        429 | 502 | 503 | 504 => (Fault::Sink, false, None),
+        408 | 425 | 500.. => (Fault::Message, false, None),
+        300..=399 => (Fault::Message, true, Some("no redirect is followed; write the URL that it leads to")),
+        413 => (Fault::Message, true, Some("the message is too large for the receiver; a `template` makes it smaller")),
+        _ => (Fault::Message, true, None),
+    };
+    let retry_after = retry_after::retry_after(&answer.headers, &answer.body, Timestamp::now());
+    let error = format!("{url}: answer: {}", answer.words(url, hidden));
+    Err(Failure { fault, lasting, retry_after, hint: hint.map(str::to_owned), ..Failure::down(error) })
+}
+
+impl Tries {
+    /// Whether a service took a message; see [`verdict`]. `hidden` is what no error may show beside the URL's own secrets.
+    ///
+    /// # Errors
+    /// What is to be done about it.
+    pub(in crate::deliver) fn verdict(
+        &mut self,
+        (id, recipient): (Ulid, usize),
+        url: &HttpUrl,
+        answer: &Answer,
+        hidden: &[String],
+    ) -> Result<(), Failure> {
+        verdict(url, answer, hidden).map_err(|mut failure| {
+            if !answer.status.is_redirection() {
+                self.count(id, recipient, &mut failure);
+            }
+            failure
+        })
+    }
+}
+
+impl Answer {
+    /// The status and the beginning of the body, in one line and without what is secret: services repeat what they were
+    /// sent.
+    pub(in crate::deliver) fn words(&self, url: &HttpUrl, hidden: &[String]) -> String {
+        let mut body = String::from_utf8_lossy(&self.body).into_owned();
+        for secret in hidden.iter().chain(&url.secrets()) {
+            body = body.replace(secret, "[hidden]");
+        }
+        format!("{} {}", self.status, clean::line(&body, WORDS)).trim().to_owned()
+    }
+}

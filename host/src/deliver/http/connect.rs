@@ -1,0 +1,92 @@
+//! Finds the address of a service and connects to it.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::error::{Cause, HttpError, Stage};
+use super::{Client, address};
+use crate::config::HttpUrl;
+use crate::deliver::dial;
+
+/// The addresses that were found, some time from now.
+pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
+
+/// A way to find the addresses of a host.
+pub trait Resolve: fmt::Debug + Send + Sync {
+    /// The addresses of a host; for an address, itself. Those to which no request may go are left out by the caller.
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a>;
+}
+
+/// The system's way to find addresses.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
+        Box::pin(async move { Ok(lookup_host((host, port)).await?.collect()) })
+    }
+}
+
+/// A connection, with or without TLS.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Client {
+    pub(super) async fn connect(&self, url: &HttpUrl) -> Result<Box<dyn Stream>, HttpError> {
+        let failed = |stage, cause| HttpError::new(url, stage, cause);
+        let limits = &self.limits;
+        let stream = within(limits.connect, self.dial(url)).await.map_err(|cause| failed(Stage::Connect, cause))?;
+        // A request is small and waits for nothing.
+        stream.set_nodelay(true).map_err(|error| failed(Stage::Connect, Cause::io(&error)))?;
+        if !url.is_https() {
+            return Ok(Box::new(stream));
+        }
+        let name = ServerName::try_from(url.host())
+            .map_err(|_| failed(Stage::Tls, Cause::Io(io::ErrorKind::InvalidInput, "not a name for TLS".to_owned())))?;
+        let handshake = async { self.tls.connect(name, stream).await.map_err(|error| Cause::io(&error)) };
+        let stream = within(limits.tls, handshake).await.map_err(|cause| failed(Stage::Tls, cause))?;
+        Ok(Box::new(stream))
+    }
+
+    async fn dial(&self, url: &HttpUrl) -> Result<TcpStream, Cause> {
+        let host = url.host();
+        let found = self.resolver.resolve(&host, url.port()).await.map_err(|error| Cause::io(&error))?;
+        let mut refused = None;
+        let allowed: Vec<SocketAddr> = found
+            .into_iter()
+            .filter(|found| match self.refusal(found.ip()) {
+                Some(cause) => {
+                    refused = Some(cause);
+                    false
+                }
+                None => true,
+            })
+            .collect();
+        if allowed.is_empty()
+            && let Some(refused) = refused
+        {
+            return Err(refused);
+        }
+        // Just these addresses are connected to: the name is not resolved a second time, when it could lead elsewhere.
+        let stream = dial::first(allowed.into_iter()).await.map_err(|error| Cause::io(&error))?;
+        let peer = stream.peer_addr().map_err(|error| Cause::io(&error))?;
+        self.refusal(peer.ip()).map_or(Ok(stream), Err)
+    }
+
+    fn refusal(&self, ip: IpAddr) -> Option<Cause> {
+        address::refusal(ip, self.allow_loopback).map(|why| Cause::Refused { ip, why })
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Cause>>) -> Result<T, Cause> {
+    timeout(limit, work).await.unwrap_or(Err(Cause::Late(limit)))
+}

@@ -1,0 +1,135 @@
+//! What can go wrong before a service has answered, and how to mend it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rustls::CertificateError;
+
+use crate::config::HttpUrl;
+use crate::deliver::{Failure, clean};
+
+/// Most bytes of what a library says.
+const WORDS: usize = 300;
+
+/// Where in a request something went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Finding the address and connecting.
+    Connect,
+    /// TLS handshake.
+    Tls,
+    /// After the first byte of the request may have been sent.
+    Answer,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cause {
+    /// Not done in time.
+    Late(Duration),
+    /// The network failed.
+    Io(io::ErrorKind, String),
+    /// TLS failed.
+    Tls(rustls::Error),
+    /// No request may go there.
+    Refused { ip: IpAddr, why: &'static str },
+    /// The connection ended, or what came is no answer.
+    Broken(String),
+}
+
+/// Why a request has no answer. `Display` shows no more of the URL than its host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpError {
+    place: String,
+    stage: Stage,
+    cause: Cause,
+}
+
+impl HttpError {
+    pub(super) fn new(url: &HttpUrl, stage: Stage, cause: Cause) -> Self {
+        Self { place: url.to_string(), stage, cause }
+    }
+
+    /// Whether the service may have got the request all the same.
+    #[must_use]
+    pub const fn is_ambiguous(&self) -> bool {
+        matches!(self.stage, Stage::Answer)
+    }
+
+    /// The failure of a sink: it is down, and its messages wait.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        Failure {
+            ambiguous: self.is_ambiguous(),
+            hint: self.hint().map(str::to_owned),
+            ..Failure::down(self.to_string())
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        use CertificateError as Wrong;
+        Some(match &self.cause {
+            Cause::Refused { ip, .. } if ip.to_canonical().is_loopback() => {
+                "for a receiver on this machine set `allow-loopback = true`"
+            }
+            Cause::Refused { .. } => "the name must lead to an address of the internet or of your own network",
+            Cause::Tls(rustls::Error::InvalidCertificate(Wrong::UnknownIssuer | Wrong::BadSignature)) => {
+                "who signed the certificate is not known here; name the signer's PEM file: ca = \"/path/to/ca.pem\""
+            }
+            Cause::Tls(rustls::Error::InvalidCertificate(Wrong::Expired | Wrong::ExpiredContext { .. })) => {
+                "the service's certificate has expired; it must be renewed there, or the clock here is wrong"
+            }
+            Cause::Tls(rustls::Error::InvalidCertificate(
+                Wrong::NotValidForName | Wrong::NotValidForNameContext { .. },
+            )) => "the URL must name the host as its certificate does",
+            Cause::Tls(rustls::Error::InvalidMessage(_)) => {
+                "the service does not speak TLS on this port; `http://` is without"
+            }
+            Cause::Io(io::ErrorKind::ConnectionRefused, _) => "nothing listens there; check the port",
+            Cause::Late(_) if self.stage == Stage::Connect => "a firewall may drop the connection",
+            Cause::Io(..) if self.stage == Stage::Connect => "check the host name in the URL, and the network",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Connect => "connect",
+            Stage::Tls => "TLS handshake",
+            Stage::Answer => "answer",
+        };
+        write!(f, "{}: {stage}: ", self.place)?;
+        match &self.cause {
+            Cause::Late(limit) => write!(f, "none within {} s", limit.as_secs_f64()),
+            Cause::Io(_, words) | Cause::Broken(words) => f.write_str(words),
+            Cause::Tls(error) => write!(f, "{error}"),
+            Cause::Refused { ip, why } => write!(f, "{ip} is {why}; no message is sent there"),
+        }
+    }
+}
+
+impl Error for HttpError {}
+
+impl Cause {
+    pub(super) fn io(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(error) => Self::Tls(error.clone()),
+            None => Self::Io(error.kind(), clean::line(&error.to_string(), WORDS)),
+        }
+    }
+
+    pub(super) fn hyper(error: &hyper::Error) -> Self {
+        if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+            return Self::Broken("the service closed the connection without an answer".to_owned());
+        }
+        match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+            Some(error) => Self::io(error),
+            None => Self::Broken(format!("not an answer of HTTP: {}", clean::line(&error.to_string(), WORDS))),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! One request and its answer on a connection.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderValue, USER_AGENT};
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, timeout_at};
+
+use super::connect::Stream;
+use super::error::{Cause, HttpError, Stage};
+use super::{Answer, Limits, Request};
+use crate::config::HttpUrl;
+
+/// How dockbell names itself to services.
+const NAME: &str = concat!("dockbell/", env!("CARGO_PKG_VERSION"));
+
+/// Sends a request and reads its answer: the head until `deadline`, then as much of the body as the limits allow.
+pub(super) async fn exchange(
+    stream: Box<dyn Stream>,
+    url: &HttpUrl,
+    request: Request,
+    deadline: Instant,
+    limits: &Limits,
+) -> Result<Answer, HttpError> {
+    let failed = |cause| HttpError::new(url, Stage::Answer, cause);
+    let request = complete(url, request)
+        .map_err(|_| HttpError::new(url, Stage::Connect, Cause::Broken("the request cannot be written".to_owned())))?;
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(limits.head_bytes);
+    let (mut sender, connection) =
+        builder.handshake(TokioIo::new(stream)).await.map_err(|error| failed(Cause::hyper(&error)))?;
+    let asking = async {
+        let head = match timeout_at(deadline, sender.send_request(request)).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(error)) => return Err(failed(Cause::hyper(&error))),
+            Err(_) => return Err(failed(Cause::Late(limits.whole))),
+        };
+        let (head, body) = head.into_parts();
+        let body = read(body, limits).await;
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    };
+    tokio::pin!(asking, connection);
+    let mut ended = false;
+    loop {
+        tokio::select! {
+            answer = &mut asking => return answer,
+            // Bytes move while the connection is polled. That it ends is told to the request too.
+            _ = &mut connection, if !ended => ended = true,
+        }
+    }
+}
+
+fn complete(url: &HttpUrl, request: Request) -> Result<hyper::Request<Full<Bytes>>, hyper::http::Error> {
+    let mut complete = hyper::Request::builder()
+        .method(request.method)
+        .uri(url.path_and_query())
+        .header(HOST, url.authority())
+        .header(USER_AGENT, NAME)
+        .header(CONNECTION, "close")
+        .body(Full::new(request.body))?;
+    if let Some(login) = url.authorization() {
+        let mut login = HeaderValue::try_from(login)?;
+        login.set_sensitive(true);
+        complete.headers_mut().insert(AUTHORIZATION, login);
+    }
+    // What is asked for explicitly holds.
+    complete.headers_mut().extend(request.headers);
+    Ok(complete)
+}
+
+/// The body, or its beginning. That the rest is missing changes nothing: the status has said what the service did.
+async fn read(mut body: Incoming, limits: &Limits) -> Bytes {
+    let deadline = Instant::now() + limits.body;
+    let mut bytes = BytesMut::new();
+    while bytes.len() < limits.body_bytes {
+        let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await else { break };
+        if let Some(data) = frame.data_ref() {
+            bytes.extend_from_slice(&data[..data.len().min(limits.body_bytes - bytes.len())]);
+        }
+    }
+    bytes.freeze()
+}

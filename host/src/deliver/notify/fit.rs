@@ -1,0 +1,120 @@
+//! Fits a message to what a service takes.
+
+use super::service::Shape;
+use crate::deliver::clean;
+use crate::message::Message;
+
+/// Longest name of the place where a message is in full.
+const POINTER: usize = 200;
+
+/// A message as a service is told it; this is what waits on disk.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Text {
+    /// Empty where all is in the body.
+    pub(super) title: String,
+    pub(super) body: String,
+    /// The message's field `severity`.
+    pub(super) severity: String,
+    /// Whether the body is HTML.
+    pub(super) html: bool,
+}
+
+/// A message within the limits of a service. `whole` is where it can be read in full.
+pub(super) fn fit(message: &Message, shape: Shape, whole: Option<&str>) -> Text {
+    let told = &message.notification;
+    let severity = told.field("severity").unwrap_or_default().to_owned();
+    let title = safe(&clean::line(&told.subject, shape.title), shape);
+    let text = safe(&clean::text(told.text()), shape);
+    // Many formatters begin the text with the subject.
+    let body = text.trim_start().strip_prefix(&title).filter(|rest| rest.starts_with('\n')).unwrap_or(&text);
+    let body = body.trim_matches('\n');
+    if body.is_empty() || body == title {
+        return finished(String::new(), title, severity, shape);
+    }
+    let pointer = whole.map_or_else(
+        || format!("; this is message {}", message.id),
+        |whole| format!("; the whole message is in {}", clean::line(whole, POINTER)),
+    );
+    let body = shortened(body, shape.room(&title), &pointer, shape);
+    finished(title, body, severity, shape)
+}
+
+fn finished(title: String, body: String, severity: String, shape: Shape) -> Text {
+    let body = if shape.paragraphs { body.replace('\n', "\n\n") } else { body };
+    if !shape.html {
+        return Text { title, body, severity, html: false };
+    }
+    // What tocsin puts between a title and a text of HTML is not known to Telegram.
+    let body =
+        if title.is_empty() { escaped(&body) } else { format!("<b>{}</b>\n{}", escaped(&title), escaped(&body)) };
+    Text { title: String::new(), body, severity, html: true }
+}
+
+/// As many lines as there is room for, and how many are missing.
+fn shortened(text: &str, room: usize, pointer: &str, shape: Shape) -> String {
+    // A line break counts twice where it is written twice; HTML counts as what is read.
+    let length = |text: &str| shape.length(text) + if shape.paragraphs { text.matches('\n').count() } else { 0 };
+    if length(text) <= room {
+        return text.to_owned();
+    }
+    let lines: Vec<&str> = text.split('\n').collect();
+    let end = |missing: usize| {
+        let lines = if missing == 1 { "line" } else { "lines" };
+        format!("… and {missing} more {lines}{pointer}")
+    };
+    let for_lines = room.saturating_sub(length(&end(lines.len())) + 2);
+    let mut kept = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        let more = if kept.is_empty() { (*line).to_owned() } else { format!("{kept}\n{line}") };
+        if length(&more) > for_lines {
+            if kept.is_empty() {
+                // Not even the first line: its beginning.
+                let begun = beginning(line, for_lines.saturating_sub(1), shape);
+                let missing = lines.len() - number - 1;
+                return if missing == 0 {
+                    format!("{begun}…\n…{pointer}")
+                } else {
+                    format!("{begun}…\n{}", end(missing))
+                };
+            }
+            return format!("{kept}\n{}", end(lines.len() - number));
+        }
+        kept = more;
+    }
+    kept
+}
+
+/// The longest beginning of a line that is within a length.
+fn beginning(line: &str, most: usize, shape: Shape) -> &str {
+    let mut used = 0;
+    for (place, c) in line.char_indices() {
+        used += shape.length(c.encode_utf8(&mut [0; 4]));
+        if used > most {
+            return &line[..place];
+        }
+    }
+    line
+}
+
+/// A text that calls nobody: a log line of a container may say anything.
+fn safe(text: &str, shape: Shape) -> String {
+    if !shape.mentions {
+        return text.to_owned();
+    }
+    let calls = ["everyone", "here", "channel", "all", "**", "&", "!"];
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('@') {
+        safe.push_str(&rest[..=at]);
+        rest = &rest[at + 1..];
+        if calls.iter().any(|call| rest.starts_with(call)) {
+            // It is not seen, and breaks the word.
+            safe.push('\u{200b}');
+        }
+    }
+    safe + rest
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
