@@ -1,4 +1,4 @@
-//! The outbox: it never waits, holds a bounded amount, and says what it could not deliver.
+//! The outbox: what is in the store is delivered, by this program or the next, and what is not delivered is said.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::io;
@@ -8,11 +8,16 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use dockbell::config::Output;
-use dockbell::deliver::{Outbox, Sink, Stdout};
-use dockbell_tests::deliver::{email, message, sink, text_message};
+use dockbell::deliver::{Retry, Sink, Stdout, Trouble, Waits};
+use dockbell::store::{MessageState, Place};
+use dockbell_tests::deliver::{Post, email, message, soon, text_message};
 use dockbell_tests::smtp::{Fault, ScriptedSmtp, Stage};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tracing_subscriber::fmt::MakeWriter;
+
+/// Long enough for what takes milliseconds.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Log lines, kept.
 #[derive(Clone, Default)]
@@ -53,119 +58,190 @@ impl Log {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_does_not_fit_is_refused_and_said() {
-    let log = Log::default();
-    let _guard = log.record();
-    let server = ScriptedSmtp::start().await;
-    server.always(Stage::Greeting, Fault::Stall);
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
-    let small = Arc::new(message(1, "small"));
-    for _ in 0..10_002 {
-        outbox.send("ops", Arc::clone(&small));
-    }
-    let stats = outbox.stats("ops").unwrap().borrow().clone();
-    assert_eq!((stats.waiting, stats.refused), (10_000, 2));
-    assert_eq!(log.errors().len(), 2);
-    assert!(
-        log.text().contains("A message is lost. sink=\"ops\"") && log.text().contains("10000 messages wait already")
-    );
+/// A state directory in a folder of its own.
+fn state() -> (TempDir, Place) {
+    let folder = TempDir::new().unwrap();
+    let place = Place::Directory(folder.path().join("state"));
+    (folder, place)
 }
 
-#[tokio::test(start_paused = true)]
-async fn at_most_64_mib_wait_for_a_sink() {
-    let server = ScriptedSmtp::start().await;
-    server.always(Stage::Greeting, Fault::Stall);
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
-    let large = Arc::new(text_message(1, "large", &"x".repeat(1 << 20)));
-    for _ in 0..100 {
-        outbox.send("ops", Arc::clone(&large));
-    }
-    let stats = outbox.stats("ops").unwrap().borrow().clone();
-    assert_eq!((stats.waiting, stats.refused), (63, 37));
-    assert!(stats.waiting_bytes <= 64 << 20);
+/// Waits at least an hour before it tries anything again.
+fn in_an_hour() -> Retry {
+    let waits = Waits { first: Duration::from_hours(2), most: Duration::from_hours(2) };
+    Retry { sink: waits, message: waits, ..Retry::default() }
+}
+
+async fn failed_attempts(outbox: &Post, sink: &str, count: u64) {
+    let mut stats = outbox.stats(sink).unwrap();
+    let failed = stats.wait_for(|stats| stats.retried >= count);
+    tokio::time::timeout(SOON, failed).await.expect("attempts that fail").unwrap();
 }
 
 #[tokio::test]
-async fn sending_never_waits() {
+async fn messages_survive_the_program_with_their_ids_and_their_bytes() {
+    let (_folder, place) = state();
     let server = ScriptedSmtp::start().await;
-    server.always(Stage::Greeting, Fault::Stall);
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
-    let one = Arc::new(message(1, "web died"));
-    let begun = Instant::now();
-    for _ in 0..1_000 {
-        outbox.send("ops", Arc::clone(&one));
+    server.once(Stage::Dot, Fault::Drop);
+    server.always(Stage::Greeting, Fault::reply("421 not now"));
+    let config = email(server.port());
+    let outbox = Post::mail_in(&place, &config, in_an_hour()).await;
+    for number in 0..5 {
+        outbox.send("ops", &message(number, &format!("message {number}"))).await;
     }
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    failed_attempts(&outbox, "ops", 1).await;
+    let before = outbox.messages().await;
+    let left = outbox.end(Duration::ZERO).await;
+    assert_eq!((left.kept, left.lost(), left.sinks["ops"]), (true, 0, 5));
+    assert_eq!(left.to_string(), "not delivered: 5 for `ops`");
+
+    server.heal();
+    server.always(Stage::Dot, Fault::Drop);
+    let outbox = Post::mail_in(&place, &config, soon()).await;
+    assert_eq!(outbox.messages().await.iter().map(|one| one.id).collect::<Vec<_>>(), ids(&before));
+    failed_attempts(&outbox, "ops", 1).await;
+    assert_eq!(outbox.end(Duration::ZERO).await.sinks["ops"], 5);
+    server.heal();
+
+    let outbox = Post::mail_in(&place, &config, soon()).await;
+    let mails = server.wait_for(5).await;
+    outbox.all_told().await;
+    assert!(outbox.messages().await.is_empty(), "all are sent");
+    let attempts = server.attempts();
+    for mail in &mails {
+        let same = attempts.iter().filter(|attempt| id_of(&attempt.bytes) == id_of(&mail.bytes));
+        assert!(same.clone().all(|attempt| attempt.bytes == mail.bytes), "every attempt has the same bytes");
+    }
+    let first = attempts.iter().filter(|attempt| id_of(&attempt.bytes) == id_of(&attempts[0].bytes));
+    assert!(first.count() > 1, "one was sent without an answer");
+}
+
+fn ids(messages: &[dockbell::store::Summary]) -> Vec<ulid::Ulid> {
+    messages.iter().map(|message| message.id).collect()
+}
+
+fn id_of(mail: &[u8]) -> String {
+    let text = String::from_utf8_lossy(mail).into_owned();
+    text.lines().find(|line| line.starts_with("Message-ID: ")).unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn closing_delivers_what_is_there() {
     let server = ScriptedSmtp::start().await;
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
+    let outbox = Post::mail(&email(server.port())).await;
     for number in 0..20 {
-        outbox.send("ops", Arc::new(message(number, "web died")));
+        outbox.send("ops", &message(number, "web died")).await;
     }
-    let left = outbox.close(Duration::from_secs(20)).await;
-    assert_eq!((left.total(), server.mails().len()), (0, 20));
+    let left = outbox.close(SOON).await;
+    assert_eq!((left.lost(), server.mails().len()), (0, 20));
     assert_eq!(left.to_string(), "everything was delivered");
 }
 
-#[tokio::test(start_paused = true)]
-async fn closing_tries_at_once_what_was_put_off() {
+#[tokio::test]
+async fn closing_tries_once_more_at_a_sink_that_took_nothing() {
     let server = ScriptedSmtp::start().await;
     server.always(Stage::Greeting, Fault::reply("421 not now"));
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
-    outbox.send("ops", Arc::new(message(1, "web died")));
-    let mut stats = outbox.stats("ops").unwrap();
-    stats.wait_for(|stats| stats.retried == 12).await.unwrap();
+    let outbox = Post::mail_in(&Place::Memory, &email(server.port()), in_an_hour()).await;
+    outbox.send("ops", &message(1, "web died")).await;
+    outbox.send("ops", &message(2, "db died")).await;
+    failed_attempts(&outbox, "ops", 1).await;
     server.heal();
-    let begun = tokio::time::Instant::now();
-    assert_eq!(outbox.close(Duration::from_secs(10)).await.total(), 0);
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    assert_eq!(server.mails().len(), 1);
+    assert_eq!(outbox.close(SOON).await.lost(), 0);
+    assert_eq!(server.mails().len(), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_left_after_the_grace_is_counted_and_said() {
+#[tokio::test]
+async fn closing_without_a_state_directory_tries_once_more_what_was_put_off() {
+    let server = ScriptedSmtp::start().await;
+    server.always(Stage::Rcpt, Fault::reply("451 4.7.1 greylisted"));
+    let outbox = Post::mail_in(&Place::Memory, &email(server.port()), in_an_hour()).await;
+    outbox.send("ops", &message(1, "web died")).await;
+    outbox.send("ops", &message(2, "db died")).await;
+    failed_attempts(&outbox, "ops", 2).await;
+    server.heal();
+    assert_eq!(outbox.close(SOON).await.lost(), 0);
+    assert_eq!(server.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn closing_with_a_state_directory_leaves_alone_what_was_put_off() {
+    let (_folder, place) = state();
+    let server = ScriptedSmtp::start().await;
+    server.once(Stage::Rcpt, Fault::reply("451 4.7.1 greylisted"));
+    let outbox = Post::mail_in(&place, &email(server.port()), in_an_hour()).await;
+    outbox.send("ops", &message(1, "web died")).await;
+    failed_attempts(&outbox, "ops", 1).await;
+    let left = outbox.close(SOON).await;
+    assert_eq!((left.sinks["ops"], left.lost(), server.mails().len()), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn closing_sends_as_text_what_is_refused_at_that_moment_and_the_rest() {
+    let server = ScriptedSmtp::start().await;
+    server.always(Stage::Greeting, Fault::reply("421 not now"));
+    let outbox = Post::mail_in(&Place::Memory, &email(server.port()), in_an_hour()).await;
+    for number in 0..3 {
+        outbox.send("ops", &message(number, "web died")).await;
+    }
+    failed_attempts(&outbox, "ops", 1).await;
+    server.heal();
+    server.once(Stage::Dot, Fault::reply("554 5.7.1 no HTML here"));
+    assert_eq!(outbox.close(SOON).await.lost(), 0);
+    assert_eq!(server.mails().len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_left_after_the_grace_is_lost_and_said_without_a_state_directory() {
     let log = Log::default();
     let _guard = log.record();
     let server = ScriptedSmtp::start().await;
     server.always(Stage::Dot, Fault::Stall);
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
-    outbox.send("ops", Arc::new(message(1, "web died\r\nforged line")));
-    outbox.send("ops", Arc::new(message(2, "db died")));
-    server.wait_until(Duration::from_secs(9), |server| server.attempts().len() == 1).await;
-    let begun = tokio::time::Instant::now();
-    let left = outbox.close(Duration::from_secs(10)).await;
-    assert_eq!(begun.elapsed().as_secs(), 10);
-    assert_eq!((left.total(), left.sinks["ops"]), (2, 2));
-    assert_eq!(left.to_string(), "not delivered: 2 for `ops`");
+    let outbox = Post::mail(&email(server.port())).await;
+    outbox.send("ops", &message(1, "web died\r\nforged line")).await;
+    outbox.send("ops", &message(2, "db died")).await;
+    server.wait_until(SOON, |server| server.attempts().len() == 1).await;
+    let begun = Instant::now();
+    let left = outbox.close(Duration::from_millis(300)).await;
+    assert!(begun.elapsed() >= Duration::from_millis(300), "it waits as long as it may");
+    assert_eq!((left.kept, left.lost(), left.sinks["ops"]), (false, 2, 2));
     let errors = log.errors();
     assert_eq!(errors.len(), 2);
-    assert!(errors[0].contains("subject=\"web died  forged line\""), "{errors:?}");
+    assert!(errors[0].contains("A message is lost.") && !errors[0].contains('\r'), "{errors:?}");
+    assert!(errors[0].contains("web died") && errors[0].contains("forged line"), "one line: {errors:?}");
     assert!(errors[1].contains("subject=\"db died\""), "{errors:?}");
-
-    outbox.send("ops", Arc::new(message(3, "too late")));
-    assert!(log.errors()[2].contains("the program is ending"));
 }
 
 #[tokio::test]
-async fn a_sink_that_does_not_exist_is_said() {
+async fn what_is_left_after_the_grace_is_kept_with_a_state_directory() {
     let log = Log::default();
     let _guard = log.record();
-    Outbox::start(Vec::new()).send("nobody", Arc::new(message(1, "web died")));
-    assert!(log.text().contains("there is no such sink"), "{}", log.text());
+    let (_folder, place) = state();
+    let server = ScriptedSmtp::start().await;
+    server.once(Stage::Dot, Fault::Stall);
+    let config = email(server.port());
+    let outbox = Post::mail_in(&place, &config, soon()).await;
+    outbox.send("ops", &message(1, "web died")).await;
+    outbox.send("ops", &message(2, "db died")).await;
+    server.wait_until(SOON, |server| server.attempts().len() == 1).await;
+    let left = outbox.end(Duration::from_millis(100)).await;
+    assert_eq!((left.kept, left.lost(), left.sinks["ops"]), (true, 0, 2));
+    assert!(log.errors().is_empty(), "{}", log.text());
+    assert!(log.text().contains("not delivered: 2 for `ops`; that is done after the next start"), "{}", log.text());
+
+    let outbox = Post::mail_in(&place, &config, soon()).await;
+    let mails = server.wait_for(2).await;
+    outbox.all_told().await;
+    assert_eq!(server.attempts().len(), 3);
+    assert_eq!(server.attempts()[0].bytes, mails[0].bytes, "the one that may have arrived is the same mail");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_outage_is_warned_of_and_its_end_is_told_without_errors() {
     let log = Log::default();
     let _guard = log.record();
     let server = ScriptedSmtp::start().await;
     server.once(Stage::Greeting, Fault::reply("554 5.7.1 blocked"));
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
-    outbox.send("ops", Arc::new(message(1, "web died")));
+    let outbox = Post::mail(&email(server.port())).await;
+    outbox.send("ops", &message(1, "web died")).await;
     server.wait_for(1).await;
     outbox.all_told().await;
     let text = log.text();
@@ -173,6 +249,53 @@ async fn an_outage_is_warned_of_and_its_end_is_told_without_errors() {
     assert!(text.contains("554 5.7.1 blocked") && text.contains("INFO"), "{text}");
     assert!(text.contains("The sink takes messages again."), "{text}");
     assert!(log.errors().is_empty());
+    assert!(outbox.troubles().is_empty(), "it was short");
+}
+
+#[tokio::test]
+async fn an_outage_that_lasts_is_told_once_and_the_next_one_again() {
+    let server = ScriptedSmtp::start().await;
+    let retry = Retry { patience: Duration::from_millis(50), ..soon() };
+    let outbox = Post::mail_in(&Place::Memory, &email(server.port()), retry).await;
+    let mut failures = 0;
+    for outage in 1..=2 {
+        server.always(Stage::Greeting, Fault::reply("421 4.3.2 not now"));
+        server.always(Stage::Mail, Fault::reply("421 4.3.2 not now"));
+        outbox.send("ops", &message(outage, "web died")).await;
+        failures += 10;
+        failed_attempts(&outbox, "ops", failures).await;
+        server.heal();
+        server.wait_for(usize::try_from(outage).unwrap()).await;
+        outbox.all_told().await;
+        failures = outbox.stats("ops").unwrap().borrow().retried;
+        let told = outbox.troubles();
+        assert_eq!(told.len(), usize::try_from(outage).unwrap(), "{told:?}");
+        let Some(Trouble::SinkFailed { sink, error }) = told.last() else { panic!("{told:?}") };
+        assert!(&**sink == "ops" && error.contains("421 4.3.2 not now"), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_about_a_failure_that_fails_itself_is_not_told_again() {
+    let server = ScriptedSmtp::start().await;
+    server.always(Stage::Rcpt, Fault::reply("550 5.1.1 nobody"));
+    let outbox = Post::mail(&email(server.port())).await;
+    let mut messages = outbox.seal("ops", &message(1, "a message could not be delivered"));
+    messages[0].alarm = true;
+    outbox.put("ops", messages).await;
+    outbox.all_told().await;
+    assert_eq!(outbox.messages().await[0].state, MessageState::Dead);
+    assert!(outbox.troubles().is_empty(), "{:?}", outbox.troubles());
+
+    outbox.send("ops", &message(2, "web died")).await;
+    outbox.all_told().await;
+    assert!(matches!(&outbox.troubles()[..], [Trouble::DeadLetter { .. }]), "{:?}", outbox.troubles());
+}
+
+/// A terminal at this place; the one that writes messages has none.
+fn terminal(place: impl AsyncWrite + Send + Sync + Unpin + 'static) -> [Sink; 2] {
+    let on = |place| Sink::Stdout(Stdout::to(Output::Text, false, place));
+    [on(Box::new(tokio::io::sink()) as Box<dyn AsyncWrite + Send + Sync + Unpin>), on(Box::new(place))]
 }
 
 #[tokio::test]
@@ -181,17 +304,16 @@ async fn when_the_only_reader_goes_away_it_can_be_waited_for() {
     let _guard = log.record();
     let (place, reader) = tokio::io::duplex(64);
     drop(reader);
-    let outbox = Outbox::start(vec![("terminal".to_owned(), Sink::Stdout(Stdout::to(Output::Text, false, place)))]);
+    let outbox = Post::start(&Place::Memory, "terminal", terminal(place), Retry::default()).await;
     for number in 0..3 {
-        outbox.send("terminal", Arc::new(message(number, "web died")));
+        outbox.send("terminal", &message(number, "web died")).await;
     }
-    tokio::time::timeout(Duration::from_secs(20), outbox.all_gone()).await.unwrap();
-    outbox.send("terminal", Arc::new(message(4, "web died")));
+    tokio::time::timeout(SOON, outbox.all_gone()).await.unwrap();
+    outbox.send("terminal", &message(4, "web died")).await;
     assert_eq!(log.text().matches("WARN").count(), 1, "{}", log.text());
+    let left = outbox.close(SOON).await;
+    assert_eq!(left.lost(), 0, "nobody is left who could miss them");
     assert!(log.errors().is_empty(), "{}", log.text());
-    let left = outbox.close(Duration::from_secs(20)).await;
-    assert_eq!(left.total(), 0);
-    assert_eq!(outbox.stats("terminal").unwrap().borrow().refused, 4);
 }
 
 /// A place where every second write fails in an unheard-of way.
@@ -214,20 +336,24 @@ impl AsyncWrite for Trap {
 }
 
 #[tokio::test]
-async fn a_panic_costs_one_message_and_is_said() {
+async fn a_panic_costs_one_message_which_becomes_a_dead_letter() {
     let log = Log::default();
     let _guard = log.record();
     let (place, mut reader) = tokio::io::duplex(1 << 16);
-    let stdout = Stdout::to(Output::Text, false, Trap(place, 0));
-    let outbox = Outbox::start(vec![("terminal".to_owned(), Sink::Stdout(stdout))]);
+    let outbox = Post::start(&Place::Memory, "terminal", terminal(Trap(place, 0)), Retry::default()).await;
     for number in 0..3 {
-        outbox.send("terminal", Arc::new(text_message(number, &format!("message {number}"), "")));
+        outbox.send("terminal", &text_message(number, &format!("message {number}"), "")).await;
     }
-    assert_eq!(outbox.close(Duration::from_secs(20)).await.total(), 0);
+    outbox.all_told().await;
     let stats = outbox.stats("terminal").unwrap().borrow().clone();
-    assert_eq!((stats.delivered, stats.refused, stats.waiting, stats.waiting_bytes), (2, 1, 0, 0));
+    assert_eq!((stats.delivered, stats.refused), (2, 1));
+    let [dead] = &outbox.messages().await[..] else { panic!("one is left") };
+    assert_eq!((dead.state, dead.subject.as_str()), (MessageState::Dead, "message 1"));
+    let [Trouble::DeadLetter { sink, id, error, .. }] = &outbox.troubles()[..] else { panic!("one is told") };
+    assert_eq!((&**sink, *id), ("terminal", dead.id));
+    assert_eq!(error, "delivering it failed in dockbell itself; please report this");
     assert_eq!(log.errors().len(), 1);
-    assert!(log.errors()[0].contains("subject=\"message 1\""), "{:?}", log.errors());
+    assert_eq!(outbox.close(SOON).await.lost(), 0);
     drop(outbox);
     let mut shown = String::new();
     reader.read_to_string(&mut shown).await.unwrap();
@@ -237,11 +363,11 @@ async fn a_panic_costs_one_message_and_is_said() {
 #[tokio::test]
 async fn a_mail_is_accepted_without_the_wait_of_a_delayed_acknowledgement() {
     let server = ScriptedSmtp::start().await;
-    let outbox = Outbox::start(vec![("ops".to_owned(), sink(&email(server.port())))]);
+    let outbox = Post::mail(&email(server.port())).await;
     let mut times = Vec::new();
     for number in 0..50 {
         let begun = Instant::now();
-        outbox.send("ops", Arc::new(message(number, "web died")));
+        outbox.send("ops", &message(number, "web died")).await;
         let mails = server.wait_for(usize::try_from(number).unwrap() + 1).await;
         times.push(mails.last().unwrap().at - begun);
     }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell::config::{FileConfig, Output, SinkConfig, StdoutConfig};

@@ -2,12 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::io::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell::config::SmtpTls;
 use dockbell::deliver::{Fault as Whose, Sink};
-use dockbell_tests::deliver::{email, email_over, login, message, sink};
+use dockbell_tests::deliver::{Post, email, email_over, login, message, sink};
 use dockbell_tests::smtp::{Certificate, Fault, Options, ScriptedSmtp, Stage, Tls};
 use tempfile::NamedTempFile;
 
@@ -253,7 +252,6 @@ async fn a_connection_that_the_server_closed_meanwhile_costs_no_mail_and_no_wait
 
 #[tokio::test]
 async fn an_idle_connection_is_given_up() {
-    tokio::time::pause();
     let server = ScriptedSmtp::start().await;
     let outbox = Post::mail(&email(server.port())).await;
     outbox.send("ops", &message(1, "web died")).await;

@@ -129,7 +129,9 @@ impl World {
 
     fn new_message(&self, sink: &'static str, recipients: usize, total: u32) -> (NewMessage, Told) {
         let recipients: Vec<Arc<str>> = (0..recipients).map(|n| format!("{n}@example.com").into()).collect();
-        let new = NewMessage { recipients: recipients.clone(), sealed_at: self.now, ..message(sink, "web", total) };
+        let batch = Some(bytes::Bytes::from_static(b"{}"));
+        let new =
+            NewMessage { recipients: recipients.clone(), sealed_at: self.now, batch, ..message(sink, "web", total) };
         let told = Told {
             number: 0,
             id: new.id,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use dockbell::config::{Auth, EmailConfig, Login, Secret, SinkConfig, SmtpServer, SmtpTls, WebhookConfig};
 use dockbell::deliver::email::{Email, Limits};
-use dockbell::deliver::{Alarm, Attempt, Failure, Outbox, Retry, Sink, Sinks, Trouble, Waits};
+use dockbell::deliver::{Alarm, Attempt, Failure, Outbox, Retry, Sink, Sinks, Trouble, Undelivered, Waits};
 use dockbell::message::{Alternative, Batch, Message, Notification, Phase};
-use dockbell::store::{Opened, Options, Place, Seal, Store};
+use dockbell::store::{Filter, NewMessage, Opened, Options, Place, Seal, Store, Summary};
 
 /// The name that test messages give the machine.
 pub const HOST: &str = "host-1";
@@ -120,25 +120,42 @@ impl Post {
     }
 
     /// Delivers through one sink, which is there twice: one writes messages, the other delivers them.
+    pub async fn start(place: &Place, name: &str, sink: [Sink; 2], retry: Retry) -> Self {
+        Self::start_all(place, [(name, sink)], retry).await
+    }
+
+    /// Delivers through several sinks.
     ///
     /// # Panics
     /// When the store cannot be opened.
-    pub async fn start(place: &Place, name: &str, [writer, courier]: [Sink; 2], retry: Retry) -> Self {
+    pub async fn start_all<'a>(
+        place: &Place,
+        sinks: impl IntoIterator<Item = (&'a str, [Sink; 2])>,
+        retry: Retry,
+    ) -> Self {
         let place = place.clone();
         let opened = tokio::task::spawn_blocking(move || Store::open(&place, &Options::default())).await;
         let Opened { store, .. } = opened.expect("no panic").expect("a store");
         let troubles = Arc::<Mutex<Vec<Trouble>>>::default();
         let told = Arc::clone(&troubles);
         let alarm = Alarm::new(move |trouble| told.lock().expect("no panic").push(trouble));
-        let outbox = Outbox::start(store.clone(), vec![(name.to_owned(), courier)], retry, &alarm);
-        Self { outbox, store, sinks: Sinks::new([(name.to_owned(), writer)]), troubles }
+        let (mut writers, mut couriers) = (Vec::new(), Vec::new());
+        for (name, [writer, courier]) in sinks {
+            writers.push((name.to_owned(), writer));
+            couriers.push((name.to_owned(), courier));
+        }
+        let outbox = Outbox::start(store.clone(), couriers, retry, &alarm);
+        Self { outbox, store, sinks: Sinks::new(writers), troubles }
     }
 
     /// Puts a message into the store, and wakes the worker.
-    ///
-    /// # Panics
-    /// When the store does not take it.
     pub async fn send(&self, sink: &str, message: &Message) {
+        self.put(sink, self.seal(sink, message)).await;
+    }
+
+    /// A message as a sink writes it.
+    #[must_use]
+    pub fn seal(&self, sink: &str, message: &Message) -> Vec<NewMessage> {
         let batch = Batch {
             route: Arc::clone(&message.route),
             group: message.group.clone(),
@@ -149,9 +166,36 @@ impl Post {
             events: vec![],
             notes: vec![],
         };
-        let messages = self.sinks.seal(sink, std::slice::from_ref(message), Some(&batch));
+        self.sinks.seal(sink, std::slice::from_ref(message), Some(&batch))
+    }
+
+    /// Puts messages that were written already into the store, and wakes the worker.
+    ///
+    /// # Panics
+    /// When the store does not take them.
+    pub async fn put(&self, sink: &str, messages: Vec<NewMessage>) {
         self.store.seal(Seal { messages, ..Seal::default() }).await.expect("stored");
         self.outbox.wake(sink);
+    }
+
+    /// What became of the messages, the oldest first.
+    ///
+    /// # Panics
+    /// When the store does not answer.
+    pub async fn messages(&self) -> Vec<Summary> {
+        let mut messages = self.store.messages(Filter { most: 1000, ..Filter::default() }).await.expect("a list");
+        messages.sort_by_key(|message| message.number);
+        messages
+    }
+
+    /// Ends as a program does: what can be delivered within `grace` is, and the store is given free.
+    ///
+    /// # Panics
+    /// When the store cannot be closed.
+    pub async fn end(self, grace: Duration) -> Undelivered {
+        let undelivered = self.outbox.close(grace).await;
+        self.store.close().await.expect("closed");
+        undelivered
     }
 
     /// What the operator was told.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{error, info, warn};
 
@@ -103,15 +103,23 @@ impl Worker {
                     warm = true;
                 }
                 Due::At(_) | Due::Nothing if self.hurried.is_some() => return Ok(()),
-                Due::At(time) => {
-                    let wait = time.duration_since(Timestamp::now()).unsigned_abs().min(LONGEST_SLEEP);
-                    let _ = timeout(wait, self.lane.woken()).await;
-                }
-                Due::Nothing => {
-                    self.lane.rest(wakes);
-                    if !warm {
-                        self.lane.woken().await;
-                    } else if timeout(WARM, self.lane.woken()).await.is_err() {
+                due => {
+                    let longest = match due {
+                        Due::At(time) => Some(until(time).min(LONGEST_SLEEP)),
+                        _ => {
+                            self.lane.rest(wakes);
+                            None
+                        }
+                    };
+                    let wait = if warm { Some(longest.map_or(WARM, |longest| longest.min(WARM))) } else { longest };
+                    let woken = match wait {
+                        Some(wait) => timeout(wait, self.lane.woken()).await.is_ok(),
+                        None => {
+                            self.lane.woken().await;
+                            true
+                        }
+                    };
+                    if warm && !woken && wait == Some(WARM) {
                         self.sink.rest().await;
                         warm = false;
                     }
@@ -168,15 +176,15 @@ impl Worker {
         self.count(&attempt);
         let ambiguous = attempt.failed.iter().any(|(_, failure)| failure.ambiguous);
         let mut recipients: Vec<_> = attempt.accepted.into_iter().map(|accepted| (accepted, Outcome::Sent)).collect();
-        let (mut down, mut later, mut refused, mut plainer) = (None, None, None, false);
+        let (mut down, mut later, mut refused, mut plainer) = (None, None, None, None);
         for (recipient, failure) in attempt.failed {
             let outcome = match failure.fault {
                 Fault::Message if failure.lasting && outgoing.plainer.is_some() => {
-                    plainer = true;
+                    plainer = Some(failure.clone());
                     Outcome::Pending(failure.error.clone())
                 }
                 Fault::Message | Fault::Recipient if failure.lasting => {
-                    refused = Some(failure.clone());
+                    refused = refused.or(Some(failure.clone()));
                     Outcome::Dead(failure.error.clone())
                 }
                 _ => Outcome::Pending(failure.error.clone()),
@@ -192,14 +200,21 @@ impl Worker {
             Some(failure) => self.go_down(failure),
             None => self.come_back(),
         }
-        let failure = down.as_ref().or(later.as_ref()).or(refused.as_ref());
+        let failure = down.as_ref().or(later.as_ref()).or(plainer.as_ref()).or(refused.as_ref());
         let then = match (&down, &later) {
             _ if Timestamp::now() >= outgoing.deadline => Then::GiveUp,
             (None, Some(failure)) => Then::RetryAt(self.put_off(outgoing, failure)),
+            // Perhaps the server chokes on this message: the next probe is another, and this one is not sent again and again
+            // to somebody who has it.
+            (Some(failure), _) if failure.ambiguous => Then::RetryAt(self.put_off(outgoing, failure)),
             _ => Then::Retry,
         };
-        if plainer {
+        if plainer.is_some() {
             warn!(sink = %self.lane.sink, message = %outgoing.id, "The content was refused; its text alone is tried.");
+            // That is another attempt, also at the end of the program.
+            if let Some(tried) = &mut self.hurried {
+                tried.remove(&outgoing.number);
+            }
         }
         let end = End {
             number: outgoing.number,
@@ -209,14 +224,16 @@ impl Worker {
             recipients,
             then,
             ambiguous,
-            plainer,
+            plainer: plainer.is_some(),
         };
-        self.end(outgoing, end).await
+        let refused = refused.map(|failure| failure.error);
+        let given_up = || format!("it was tried until its time was over: {}", end.outcome);
+        let dead = refused.or_else(|| (then == Then::GiveUp).then(given_up));
+        self.end(outgoing, end, dead).await
     }
 
-    async fn end(&mut self, outgoing: &Outgoing, end: End) -> Result<(), StoreError> {
-        let error = end.outcome.clone();
-        let given_up = if end.then == Then::GiveUp { "it was tried until its time was over: " } else { "" };
+    /// Keeps what became of an attempt. `dead` is why somebody will never get the message, if the attempt ended so.
+    async fn end(&mut self, outgoing: &Outgoing, end: End, dead: Option<String>) -> Result<(), StoreError> {
         let ended = loop {
             match self.store.end(end.clone()).await {
                 Err(error) if error.is_passing() => {
@@ -226,15 +243,20 @@ impl Worker {
                 ended => break ended?,
             }
         };
-        match ended {
-            Some(Ended { state: MessageState::Pending, .. }) => {
-                self.lane.stats.send_modify(|stats| stats.retried += 1);
-            }
-            Some(Ended { state: MessageState::Dead, .. }) => {
-                self.put_off.remove(&outgoing.number);
-                self.tell_dead(outgoing, format!("{given_up}{error}"));
-            }
-            _ => drop(self.put_off.remove(&outgoing.number)),
+        let Some(Ended { state, pending }) = ended else { return Ok(()) };
+        let dying = end.recipients.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Dead(_))).count();
+        let given_up = if end.then == Then::GiveUp { outgoing.pending.len() - known(&end) } else { 0 };
+        self.lane.stats.send_modify(|stats| {
+            stats.retried += u64::from(state == MessageState::Pending);
+            stats.refused += (dying + given_up) as u64;
+        });
+        if pending.is_empty() {
+            self.put_off.remove(&outgoing.number);
+        }
+        if let Some(error) = dead
+            && dying + given_up > 0
+        {
+            self.tell_dead(outgoing, error);
         }
         Ok(())
     }
@@ -245,7 +267,6 @@ impl Worker {
             %sink, message = %outgoing.id, route = %outgoing.route, subject, error,
             "A message could not be delivered; it is kept as a dead letter."
         );
-        self.lane.stats.send_modify(|stats| stats.refused += 1);
         if !outgoing.alarm {
             self.alarm.tell(Trouble::DeadLetter { sink, id: outgoing.id, subject, error });
         }
@@ -314,18 +335,29 @@ impl Worker {
     /// Gives up the message on which dockbell itself failed.
     async fn blame(&mut self) -> Result<(), StoreError> {
         let Some(outgoing) = self.current.take() else { return Ok(()) };
+        let outcome = "delivering it failed in dockbell itself; please report this";
         let end = End {
             number: outgoing.number,
             at: Timestamp::now(),
             stage: "panic".to_owned(),
-            outcome: "delivering it failed in dockbell itself; please report this".to_owned(),
+            outcome: outcome.to_owned(),
             recipients: Vec::new(),
             then: Then::GiveUp,
             ambiguous: true,
             plainer: false,
         };
-        self.end(&outgoing, end).await
+        self.end(&outgoing, end, Some(outcome.to_owned())).await
     }
+}
+
+/// How many recipients an attempt got, or lost for good.
+fn known(end: &End) -> usize {
+    end.recipients.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Pending(_))).count()
+}
+
+/// How long it is until then.
+fn until(time: Timestamp) -> Duration {
+    time.duration_since(Timestamp::now()).max(SignedDuration::ZERO).unsigned_abs()
 }
 
 /// Whose turn it was when an attempt ended, for people.

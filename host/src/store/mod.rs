@@ -11,8 +11,6 @@
 //! | a message is about to be sent | [`Store::begin`] | T4: before its first byte goes out |
 //! | what became of an attempt | [`Store::end`] | T5: with the result for each recipient |
 //!
-//! The program does not open it yet: routes keep their digests in [`groups`], in memory, and the outbox is in memory too.
-//!
 //! Filters can be run again, so what a digest holds is not stored event by event: the journal is read again from where the
 //! route has settled.
 

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::CONDITION;
 use crate::condition::Condition;
-use crate::refusal::Place;
+use crate::refusal;
 
 /// As in the program.
 const QUEUE: u32 = 64 << 20;
@@ -103,7 +103,7 @@ pub(crate) fn filtering_natively(lines: &[Bytes]) -> Duration {
         facts: vec![],
     };
     let events: Vec<_> = parsed(lines).into_iter().map(native).collect();
-    let condition = Condition::compile(&Place::Root, &serde_json::from_str(CONDITION).unwrap()).unwrap();
+    let condition = Condition::compile(&refusal::Place::Root, &serde_json::from_str(CONDITION).unwrap()).unwrap();
     let begin = Instant::now();
     for event in &events {
         black_box(condition.holds(event));

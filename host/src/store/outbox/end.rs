@@ -104,6 +104,10 @@ fn write(db: &Connection, end: &End) -> rusqlite::Result<Option<Ended>> {
         (MessageState::Pending, _) => None,
         _ => Some(0),
     };
+    // The attempt that ends it may well have succeeded: for somebody else.
+    let succeeded = end.then != Then::GiveUp && end.recipients.iter().all(|(_, outcome)| *outcome == Outcome::Sent);
+    let dead = if succeeded && ended.state == MessageState::Dead { first_dead(db, end.number)? } else { None };
+    let error = dead.unwrap_or_else(|| end.outcome.clone());
     let done = matches!(ended.state, MessageState::Sent | MessageState::Dead);
     db.prepare_cached(
         "UPDATE message SET state = ?2, next_ms = coalesce(?3, next_ms), ended_ms = ?4,
@@ -116,12 +120,20 @@ fn write(db: &Connection, end: &End) -> rusqlite::Result<Option<Ended>> {
         done.then(|| ms(end.at)),
         end.ambiguous,
         end.plainer,
-        (ended.state != MessageState::Sent).then(|| cut(&end.outcome, ERROR)),
+        (ended.state != MessageState::Sent).then(|| cut(&error, ERROR)),
     ])?;
     if ended.state == MessageState::Sent {
         db.prepare_cached("DELETE FROM body WHERE message = ?1")?.execute([end.number])?;
     }
     Ok(Some(ended))
+}
+
+/// Why the first of those did not get the message who never will.
+fn first_dead(db: &Connection, number: i64) -> rusqlite::Result<Option<String>> {
+    let mut dead = db.prepare_cached(
+        "SELECT error FROM recipient WHERE message = ?1 AND state = 4 AND error IS NOT NULL ORDER BY place LIMIT 1",
+    )?;
+    dead.query_row([number], |row| row.get(0)).optional()
 }
 
 fn ended(db: &Connection, end: &End) -> rusqlite::Result<Ended> {
