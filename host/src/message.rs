@@ -56,6 +56,9 @@ pub struct Batch {
     pub events: Vec<Arc<Event>>,
     /// Gaps, late events, failed plugins: what the reader must know beside the events.
     pub notes: Vec<String>,
+    /// The events of a large batch between the first and the last ones, as lines of JSON; as many as fit into 256 KiB. No
+    /// plugin sees them: they go as `application/x-ndjson` with the message.
+    pub between: String,
 }
 
 /// One form of a message's content.

@@ -165,6 +165,7 @@ impl Post {
             counts: vec![],
             events: vec![],
             notes: vec![],
+            between: String::new(),
         };
         self.sinks.seal(sink, std::slice::from_ref(message), Some(&batch))
     }

@@ -336,5 +336,6 @@ pub fn batch(events: u32) -> Batch {
         counts: vec![("container die".to_owned(), events)],
         events: (0..events).map(|_| Arc::clone(&event)).collect(),
         notes: Vec::new(),
+        between: String::new(),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::between;
 use crate::event::Event;
 use crate::message::{Batch, Phase};
 
@@ -19,6 +20,10 @@ pub struct Collected {
     first: Vec<Arc<Event>>,
     last: VecDeque<Arc<Event>>,
     span_nanos: Option<(i64, i64)>,
+    /// Events between the first and the last ones, as lines of JSON, while there is room for all of them.
+    between: String,
+    /// Whether some of them did not fit.
+    cut: bool,
 }
 
 #[derive(Debug)]
@@ -35,8 +40,9 @@ impl Collected {
         self.total
     }
 
-    /// Adds one event.
-    pub fn add(&mut self, event: &Arc<Event>) {
+    /// Adds one event. `room` is what all batches together may still keep of the events between the first and the last
+    /// ones, in bytes.
+    pub fn add(&mut self, event: &Arc<Event>, room: &mut usize) {
         self.total = self.total.saturating_add(1);
         self.count(&event.kind, &event.action);
         let time = event.time_nanos;
@@ -46,7 +52,15 @@ impl Collected {
             return;
         }
         if self.last.len() == EDGE {
-            self.last.pop_front();
+            let leaves = self.last.pop_front();
+            if let Some(event) = leaves.filter(|_| !self.cut) {
+                let line = between::line(&event);
+                self.cut = self.between.len() + line.len() > between::MOST || line.len() > *room;
+                if !self.cut {
+                    *room -= line.len();
+                    self.between.push_str(&line);
+                }
+            }
         }
         self.last.push_back(Arc::clone(event));
     }
@@ -84,6 +98,7 @@ impl Collected {
                 .collect(),
             events,
             notes,
+            between: taken.between,
         }
     }
 }
@@ -109,9 +124,17 @@ pub fn merge(mut earlier: Vec<Batch>, later: Batch) -> Batch {
             }
         }
         all.events.extend(next.events);
-        if all.events.len() > 2 * EDGE {
-            all.events.drain(EDGE..all.events.len() - EDGE);
+        let middle = if all.events.len() > 2 * EDGE { EDGE..all.events.len() - EDGE } else { 0..0 };
+        // In their order as far as that is known: what was between before comes from before the last ones.
+        all.between.push_str(&next.between);
+        for event in all.events.drain(middle) {
+            let line = between::line(&event);
+            if all.between.len() + line.len() <= between::MOST {
+                all.between.push_str(&line);
+            }
         }
+        all.between.truncate(all.between.floor_char_boundary(between::MOST));
+        all.between.truncate(all.between.rfind('\n').map_or(0, |end| end + 1));
         all.notes.extend(next.notes);
     }
     all.counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -128,9 +151,9 @@ mod tests {
 
     #[test]
     fn counts_are_exact_and_the_first_and_last_events_are_kept() {
-        let mut collected = Collected::default();
+        let (mut collected, mut room) = (Collected::default(), 10_000);
         for number in 0..10_000 {
-            collected.add(&event(number, if number % 4 == 0 { "die" } else { "start" }));
+            collected.add(&event(number, if number % 4 == 0 { "die" } else { "start" }), &mut room);
         }
         let batch = collected.seal(&"all".into(), "", Phase::Digest, vec![]);
         assert_eq!(batch.total, 10_000);
@@ -138,6 +161,9 @@ mod tests {
         assert_eq!(batch.span_nanos, (0, 9_999));
         let times: Vec<i64> = batch.events.iter().map(|event| event.time_nanos).collect();
         assert_eq!(times, (0..50).chain(9_950..10_000).collect::<Vec<_>>());
+        assert!((9_000..=10_000).contains(&batch.between.len()), "{}", batch.between.len());
+        let next: serde_json::Value = serde_json::from_str(batch.between.lines().next().unwrap()).unwrap();
+        assert_eq!((&next["timeNano"], &next["Action"]), (&50.into(), &"start".into()));
         assert_eq!(collected.total(), 0);
     }
 
@@ -145,7 +171,7 @@ mod tests {
     fn an_engine_that_invents_actions_does_not_grow_the_counts_without_end() {
         let mut collected = Collected::default();
         for number in 0..1_000 {
-            collected.add(&event(number, &format!("action-{number}")));
+            collected.add(&event(number, &format!("action-{number}")), &mut 0);
         }
         let batch = collected.seal(&"all".into(), "", Phase::Digest, vec![]);
         assert_eq!(batch.counts.iter().map(|(_, count)| count).sum::<u32>(), 1_000);
@@ -156,7 +182,7 @@ mod tests {
     fn merged_batches_count_everything_and_keep_the_first_and_the_last_events() {
         let batch = |numbers: std::ops::Range<i64>, action: &str| {
             let mut collected = Collected::default();
-            numbers.for_each(|number| collected.add(&event(number, action)));
+            numbers.for_each(|number| collected.add(&event(number, action), &mut 1_000_000));
             collected.seal(&"all".into(), "shop", Phase::Digest, vec![])
         };
         assert_eq!(merge(vec![batch(0..1, "die")], batch(1..2, "start")).events.len(), 2);
@@ -165,5 +191,6 @@ mod tests {
         assert_eq!(merged.counts, [("container start".to_owned(), 100), ("container die".to_owned(), 60)]);
         let times: Vec<i64> = merged.events.iter().map(|event| event.time_nanos).collect();
         assert_eq!(times, (0..50).chain(110..160).collect::<Vec<_>>());
+        assert_eq!(merged.between.lines().count(), 60, "nothing is missing");
     }
 }

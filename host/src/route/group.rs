@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::between::MOST_OF_ROUTE;
 use super::collected::Collected;
 use crate::config::{GroupBy, RouteConfig};
 use crate::event::{Event, Fact};
@@ -42,6 +43,8 @@ pub struct Digest {
     by: GroupBy,
     pace: Pace,
     groups: Groups<Group>,
+    /// Bytes that all batches together may still keep of events that are not shown.
+    room: usize,
     /// Sequence number of the last event that was looked at, whether it was added or not.
     reached: u64,
     /// Up to which events the groups of an earlier run were told, for those that had come further than the route.
@@ -97,6 +100,7 @@ impl Digest {
             pace: Pace::Windows { settle, window, window_max },
             groups: Groups::default(),
             reached: 0,
+            room: MOST_OF_ROUTE,
             told_before: HashMap::new(),
         }
     }
@@ -177,7 +181,7 @@ impl Digest {
             key = Cow::Borrowed("");
         }
         if let Some((group, due)) = self.groups.get_mut(&key) {
-            group.collected.add(event);
+            group.collected.add(event, &mut self.room);
             group.first.get_or_insert(seq);
             let sooner = match &mut group.state {
                 State::Settling => None,
@@ -189,7 +193,7 @@ impl Digest {
             return;
         }
         let mut group = Group { state: State::Settling, collected: Collected::default(), first: Some(seq) };
-        group.collected.add(event);
+        group.collected.add(event, &mut self.room);
         let due = match self.pace {
             Pace::Windows { settle, .. } => after(now, settle),
             Pace::AtEnd => Timestamp::MAX,
@@ -211,8 +215,14 @@ impl Digest {
             _ => Phase::Digest,
         };
         let told = group.collected.total() > 0;
-        let batch = told.then(|| group.collected.seal(&self.route, &key, phase, vec![]));
+        let batch = told.then(|| self.batch(&mut group.collected, &key, phase));
         Some(Turn { batch, change: self.over(key) })
+    }
+
+    fn batch(&mut self, collected: &mut Collected, key: &str, phase: Phase) -> Batch {
+        let batch = collected.seal(&self.route, key, phase, vec![]);
+        self.room += batch.between.len();
+        batch
     }
 
     fn over(&self, key: String) -> GroupChange {
@@ -232,7 +242,7 @@ impl Digest {
             }
             (_, Pace::AtEnd) => (Phase::Digest, Window::new(Duration::ZERO)),
         };
-        let batch = Some(group.collected.seal(&self.route, &key, phase, vec![]));
+        let batch = Some(self.batch(&mut group.collected, &key, phase));
         if next.length.is_zero() {
             return Turn { batch, change: self.over(key) };
         }

@@ -3,6 +3,7 @@
 //! A route has its own instances of its plugins, so that a slow one holds no other back. Where events come from, where
 //! messages go and what is stored in between is the caller's business.
 
+mod between;
 pub mod collected;
 pub mod filters;
 pub mod formatter;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use crate::event::{Event, OWN_KIND};
-use crate::message::{Batch, Message};
+use crate::message::{Alternative, Batch, Message};
 use crate::queue::Weigh;
 use crate::store::GroupRow;
 use filters::Guarded;
@@ -164,9 +165,13 @@ impl Route {
     }
 
     /// The messages that tell a batch.
-    pub async fn messages(&mut self, batch: Batch, now: Timestamp) -> Vec<Message> {
+    pub async fn messages(&mut self, mut batch: Batch, now: Timestamp) -> Vec<Message> {
         let (group, phase, total) = (batch.group.clone(), batch.phase, batch.total);
-        let notifications = self.formatter.format(batch).await;
+        let between = std::mem::take(&mut batch.between);
+        let mut notifications = self.formatter.format(batch).await;
+        if let Some(first) = notifications.first_mut().filter(|_| !between.is_empty()) {
+            first.alternatives.push(Alternative { media_type: "application/x-ndjson".to_owned(), content: between });
+        }
         let message = |notification| Message {
             id: Ulid::generate(),
             route: Arc::clone(&self.name),

@@ -96,6 +96,7 @@ fn attachment(form: &Alternative) -> SinglePart {
         |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-._".contains(&c));
     let (kind, name) = match media_type.split_once('/') {
         Some(("application", "json")) => (media_type.as_str(), "events.json"),
+        Some(("application", "x-ndjson")) => (media_type.as_str(), "events.jsonl"),
         Some(("text", "markdown")) => ("text/markdown; charset=utf-8", "message.md"),
         Some(("text", "html")) => ("text/html; charset=utf-8", "message.html"),
         Some(("text", kind)) if simple(kind) => ("text/plain; charset=utf-8", "message.txt"),

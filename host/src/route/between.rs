@@ -1,0 +1,65 @@
+//! The events between the first and the last ones of a large batch, as lines of JSON for an attachment.
+
+use serde::{Serialize, Serializer};
+
+use crate::event::Event;
+
+/// Most bytes kept for one batch: about 500 events. A mail has room for it beside its text.
+pub(super) const MOST: usize = 256 << 10;
+/// Most bytes kept for all batches of a route together.
+pub(super) const MOST_OF_ROUTE: usize = 16 << 20;
+
+/// An event as the bundled formatter `json` writes it: in the field names of the engine API.
+#[derive(Serialize)]
+struct Line<'a> {
+    engine: &'a str,
+    #[serde(rename = "Type")]
+    kind: &'a str,
+    #[serde(rename = "Action")]
+    action: &'a str,
+    #[serde(rename = "Actor")]
+    actor: Actor<'a>,
+    scope: &'a str,
+    #[serde(rename = "timeNano")]
+    time_nanos: i64,
+    facts: Pairs<'a>,
+}
+
+#[derive(Serialize)]
+struct Actor<'a> {
+    #[serde(rename = "ID")]
+    id: &'a str,
+    #[serde(rename = "Attributes")]
+    attributes: Pairs<'a>,
+}
+
+/// Names and values as an object.
+struct Pairs<'a>(Vec<(&'a str, &'a str)>);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+/// One line, with its end.
+pub(super) fn line(event: &Event) -> String {
+    let action = match event.detail.as_str() {
+        "" => event.action.clone(),
+        detail => format!("{}: {detail}", event.action),
+    };
+    let line = Line {
+        engine: &event.engine,
+        kind: &event.kind,
+        action: &action,
+        actor: Actor {
+            id: &event.actor_id,
+            attributes: Pairs(event.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()),
+        },
+        scope: &event.scope,
+        time_nanos: event.time_nanos,
+        facts: Pairs(event.facts.iter().map(|(fact, value)| (fact.name(), value.as_str())).collect()),
+    };
+    // Strings and maps of strings can always be written.
+    serde_json::to_string(&line).unwrap_or_default() + "\n"
+}
