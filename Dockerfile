@@ -1,19 +1,26 @@
-# The program from a folder that holds it with all it links, without pulling anything (tests/container_image.rs):
+# The program from a folder that holds it with all it links and an empty var/lib/dockbell, without pulling anything
+# (tests/container_image.rs):
 #   docker build --target prepared --file Dockerfile FOLDER
 FROM scratch AS prepared
 COPY . /
+# A volume that is mounted there gets its owner from it.
+COPY --chown=65532:65532 var/lib/dockbell /var/lib/dockbell
+ENV DOCKBELL_STATE=/var/lib/dockbell
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/dockbell"]
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --package dockbell
+RUN cargo build --release --locked --package dockbell && mkdir /state
 
 FROM debian:bookworm-slim
 # Mail servers prove themselves with certificates that these sign.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /src/target/release/dockbell /usr/local/bin/dockbell
+# What must survive a restart; a volume that is mounted there gets its owner from it.
+COPY --from=build --chown=65532:65532 /state /var/lib/dockbell
+ENV DOCKBELL_STATE=/var/lib/dockbell
 # Nobody; what opens the engine's socket is its group, which compose.yaml adds.
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/dockbell"]

@@ -19,6 +19,7 @@ fn build_image(docker: &Docker) {
     let root = tempfile::tempdir().unwrap();
     let program = root.path().join("usr/local/bin/dockbell");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::create_dir_all(root.path().join("var/lib/dockbell")).unwrap();
     succeed(Command::new("strip").arg("-o").arg(&program).arg(DOCKBELL));
     let linked = succeed(Command::new("ldd").arg(DOCKBELL));
     // `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x...)`, `/lib64/ld-linux-x86-64.so.2 (0x...)`
@@ -81,7 +82,7 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        self.compose(&["down", "--timeout", "1"]);
+        self.compose(&["down", "--volumes", "--timeout", "1"]);
     }
 }
 
