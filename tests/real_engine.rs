@@ -150,6 +150,36 @@ mod as_root {
     }
 
     #[test]
+    fn a_container_that_died_while_nobody_watched_is_told_though_the_engine_forgot_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Dockerd::start(&folder.path().join("e")).unwrap();
+        let docker = Docker::at(&daemon.socket());
+        import_images(&docker);
+        let watching = || {
+            let mut command = program(DOCKBELL);
+            command.env("DOCKER_HOST", docker.host()).env("DOCKBELL_STATE", folder.path().join("state"));
+            let dockbell = Program::start(&mut command);
+            dockbell.logged("reads the events of");
+            dockbell
+        };
+        let dockbell = watching();
+        let web = Container::create(&docker, "web", &[], &["sleep", "600", "exit", "3"]).started();
+        let _ = told(&dockbell, &web, "start");
+        assert!(dockbell.terminate().status.success());
+        // An engine that ends takes its containers with it, and forgets all its events.
+        drop(daemon);
+        let daemon = Dockerd::start(&folder.path().join("e")).unwrap();
+        let dockbell = watching();
+        let died = told(&dockbell, &web, "die");
+        assert!(died.contains("exit "), "with its exit code: {died}");
+        let ended = dockbell.terminate();
+        assert!(ended.status.success() && ended.output.contains("gap"), "{ended:?}");
+        assert_eq!(ended.output.matches(&format!("{} die", web.name())).count(), 1, "{}", ended.output);
+        drop(web);
+        drop(daemon);
+    }
+
+    #[test]
     fn two_thousand_events_of_eight_clients_arrive_each_once() {
         const CLIENTS: usize = 8;
         const EACH: usize = 250;
