@@ -143,7 +143,11 @@ impl Watch {
         tokio::select! {
             () = read => {}
             () = stop.cancelled() => {}
-            () = outbox.all_gone() => return Ok(Ended::Well),
+            () = outbox.all_gone() => {
+                work.shutdown().await;
+                store.close().await?;
+                return Ok(Ended::Well);
+            }
             error = outbox.broken() => return Err(error.into()),
             error = broken(&mut work) => return Err(error),
         }

@@ -5,17 +5,28 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use clap::Args;
 
-use super::ConfigArgs;
+use super::{ConfigArgs, StateArgs};
 use crate::app::{routes, sinks};
 use crate::config::{Config, Environment};
 use crate::engine::Engine;
 use crate::plugin::Runtime;
+use crate::store::{MessageState, Place, Reader};
+
+/// What `check` takes.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    state: StateArgs,
+}
 
 /// Tries everything and says what works, one line each. Nothing is told to anybody.
-pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
-    let config = match Config::load(args.config.as_deref(), &Environment::of_process()) {
+    let config = match Config::load(args.config.config.as_deref(), &Environment::of_process()) {
         Ok(config) => config,
         Err(error) => {
             report.fails("configuration", &error);
@@ -28,6 +39,7 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
         report.line(AnsiColor::Yellow, "warn", "configuration", warning);
     }
     plugins(&config, &mut report).await;
+    report.says("state", state(&args.state));
     for (name, table) in &config.engines {
         let described = match Engine::new(name.as_str().into(), table) {
             Ok(engine) => engine.describe().await.map(|description| format!("{description} at {}", engine.address())),
@@ -44,6 +56,18 @@ pub(super) async fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Where events and messages are kept, and what is there. Nothing is made or changed.
+fn state(args: &StateArgs) -> anyhow::Result<String> {
+    let Place::Directory(directory) = args.place()? else { return Ok("nothing is kept".to_owned()) };
+    let shown = format!("`{}`", directory.display());
+    if !directory.join("state.db").exists() {
+        return Ok(format!("{shown}, begun with the first start"));
+    }
+    let stats = Reader::open(&directory)?.stats()?;
+    let [pending, dead] = [MessageState::Pending, MessageState::Dead].map(|state| stats.count(state));
+    Ok(format!("{shown}, {} KiB, {pending} messages wait, {dead} dead letters", stats.store_bytes >> 10))
 }
 
 /// Each plugin is compiled, started and configured, where a route names it.

@@ -37,7 +37,7 @@ enum Command {
     /// Say what would have been told about recorded events, without waiting and without sending anything
     Replay(replay::ReplayArgs),
     /// Try the configuration, the plugins, the engines and the sinks, and say what works
-    Check(ConfigArgs),
+    Check(check::CheckArgs),
     /// Look into the outbox: what waits, what was not delivered; have it sent again, or remove it
     Outbox(outbox::OutboxArgs),
     /// Send a test message to a sink
