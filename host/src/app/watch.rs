@@ -47,7 +47,7 @@ impl Watch {
     /// # Errors
     /// A plugin that is refused, a sink that cannot be used, or not a single engine that answers.
     pub async fn start(config: Config, output: Option<Output>, span: Option<Span>) -> anyhow::Result<Self> {
-        let runtime = Runtime::new().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let plugins = routes::load_plugins(&config, &runtime)?;
         let telling = if span.is_some() { Telling::AtEnd } else { Telling::InWindows };
         let routes = routes::start(&config, &plugins, telling).await?;
