@@ -25,8 +25,8 @@ use crate::CONDITION;
 use crate::condition::Condition;
 use crate::refusal::Place;
 
-/// As in the program.
-const QUEUE: u32 = 64 << 20;
+/// Large enough for all events: what is measured is the work, and an event that did not fit would be waited for in vain.
+const QUEUE: u32 = 1 << 30;
 
 fn name() -> Arc<str> {
     Arc::from("local")
