@@ -77,7 +77,12 @@ impl Intake {
 
     /// Hands over what there is.
     pub(super) fn flush(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
         self.weight = 0;
-        self.outlet.push(std::mem::take(&mut self.batch));
+        // The next one is about as long: growing from nothing would move each event twice.
+        let next = Vec::with_capacity(self.batch.len());
+        self.outlet.push(std::mem::replace(&mut self.batch, next));
     }
 }
