@@ -160,7 +160,8 @@ fn what_is_no_file_is_compiled_anew_and_nothing_else_is_touched() {
 
 #[test]
 fn a_folder_that_others_may_write_to_is_not_used() {
-    let spoilers: [(&str, fn(&Path)); 4] = [
+    type Spoiler = (&'static str, fn(&Path));
+    let spoilers: [Spoiler; 4] = [
         ("writable for all", |folder| fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap()),
         ("writable for a group", |folder| fs::set_permissions(folder, fs::Permissions::from_mode(0o720)).unwrap()),
         ("a symbolic link", |folder| {

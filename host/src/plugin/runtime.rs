@@ -165,7 +165,7 @@ impl Runtime {
 pub(super) fn settings() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
-    // Nobody reads a guest's backtrace, and its addresses are a third of the machine code's size.
+    // Nobody reads the addresses in a guest's backtrace; the table of them would only be memory.
     config.generate_address_map(false);
     config
 }

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, Dir, statat, unlinkat};
 pub(super) const KEPT: &str = "compiled";
 /// What the name of a file ends in that is being written.
 pub(super) const TEMPORARY: &str = "tmp";
-/// All files together: 512 MiB, some CPythons (below 100 MB each).
+/// All files together: 512 MiB. Those of the bundled plugins have half a MiB each.
 const MOST_BYTES: u64 = 512 << 20;
 /// A file that no start has used for so long is of a plugin, or of a dockbell, that is gone.
 const UNUSED: Duration = Duration::from_secs(90 * 24 * 3600);
