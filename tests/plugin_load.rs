@@ -86,7 +86,7 @@ fn precompiled_code_is_refused_even_when_this_wasmtime_made_it() {
     config.epoch_interruption(true);
     let engine = wasmtime::Engine::new(&config).unwrap();
     let compiled = engine.precompile_component(&Guest::filter().component()).unwrap();
-    assert_says(&refusal(&compiled), &["it is native code", "`.cwasm`"]);
+    assert_says(&refusal(&compiled), &["it is compiled already", "`.cwasm`"]);
 }
 
 #[test]

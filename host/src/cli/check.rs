@@ -72,7 +72,7 @@ fn state(args: &StateArgs) -> anyhow::Result<String> {
 
 /// Each plugin is compiled, started and configured, where a route names it.
 async fn plugins(config: &Config, report: &mut Report) {
-    let runtime = match Runtime::new() {
+    let runtime = match Runtime::of_program() {
         Ok(runtime) => runtime,
         Err(error) => return report.fails("plugins", &format!("{error:#}")),
     };

@@ -18,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::environment::{STATE, STATE_DIRECTORY};
 use crate::config::{Config, Environment, Output};
+use crate::plugin::{COMPILE_COMPONENT, compile_component};
 use crate::store::{Place, StoreError};
 
 /// Watches Docker engines and tells you what happened to your containers: the first event at once, the rest in a digest.
@@ -44,6 +45,12 @@ enum Command {
     Send(send::SendArgs),
     /// Show the mails about a recording of a small shop; needs neither Docker nor a mail server
     Demo(demo::DemoArgs),
+    /// What dockbell starts to compile a plugin: a component on standard input, machine code on standard output
+    #[command(name = COMPILE_COMPONENT, hide = true)]
+    CompileComponent {
+        /// Limit of memory in bytes
+        memory: u64,
+    },
 }
 
 const AFTER_HELP: &str = "\
@@ -56,6 +63,7 @@ Environment:
   DOCKBELL_HOSTNAME    the name of this machine in messages
   DOCKBELL_STATE       the directory of what must survive a restart; `none` keeps nothing
   DOCKBELL_LOG         what is logged: error, warn, info, debug, trace
+  DOCKBELL_CACHE       where compiled plugins are kept; else $CACHE_DIRECTORY, $XDG_CACHE_HOME/dockbell, ~/.cache/dockbell
   Each DOCKBELL_SMTP_URL, _MAIL_TO, _MAIL_FROM, _HOSTNAME may be a file instead: DOCKBELL_SMTP_URL_FILE=/run/secrets/smtp";
 
 /// Where the configuration comes from.
@@ -108,8 +116,12 @@ impl ConfigArgs {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start();
-    let done = match cli.command.unwrap_or(Command::Watch(cli.watch)) {
+    let command = cli.command.unwrap_or(Command::Watch(cli.watch));
+    if !matches!(command, Command::CompileComponent { .. }) {
+        logging::start();
+    }
+    let done = match command {
+        Command::CompileComponent { memory } => Ok(compile_component(memory)),
         Command::Watch(args) => block_on(watch::run(args)),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Check(args) => block_on(check::run(args)),

@@ -25,10 +25,12 @@ pub const LOG: &str = "DOCKBELL_LOG";
 pub const STATE: &str = "DOCKBELL_STATE";
 /// The same, set by systemd for `StateDirectory=`.
 pub const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+/// Folder of compiled plugins; read by the program, not by the configuration.
+pub const CACHE: &str = "DOCKBELL_CACHE";
 
 /// Those that may also be given as a file, in a variable with `_FILE` behind the name.
 const WITH_TWIN: [&str; 4] = [SMTP_URL, MAIL_FROM, MAIL_TO, HOSTNAME];
-const WITHOUT_TWIN: [&str; 3] = [CONFIG, LOG, STATE];
+const WITHOUT_TWIN: [&str; 4] = [CONFIG, LOG, STATE, CACHE];
 
 /// Environment variables. An empty one counts as not set, so that a compose file may write `${SMTP_URL:-}`.
 #[derive(Clone, Default)]

@@ -18,6 +18,16 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// An empty one with room for as much as another holds.
+    pub(super) fn as_large_as(other: &Self) -> Self {
+        Self {
+            events: Vec::with_capacity(other.events.len()),
+            raw: Vec::with_capacity(other.raw.len()),
+            ends: Vec::with_capacity(other.ends.len()),
+            ..Self::default()
+        }
+    }
+
     /// Adds an event and the line that it was; dockbell's own have none.
     pub(super) fn push(&mut self, event: Event, line: &[u8]) {
         self.weight += event.weight() + line.len();

@@ -114,7 +114,12 @@ impl Intake {
 
     /// Hands over what there is.
     pub(super) fn flush(&mut self) {
-        let mut batch = std::mem::take(&mut self.batch);
+        if self.batch.events.is_empty() {
+            return;
+        }
+        // The next one is about as long: growing from nothing would move each event twice.
+        let next = Batch::as_large_as(&self.batch);
+        let mut batch = std::mem::replace(&mut self.batch, next);
         batch.moved = self.cursor.moved().map(|moved| Moved { engine_id: self.id.clone(), ..moved });
         self.outlet.push(batch);
     }

@@ -1,5 +1,6 @@
-//! From a file to a checked component.
+//! Which files are read as components, and what a component may import and must export.
 
+use std::borrow::Cow;
 use std::fs::Metadata;
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::BUNDLED;
+use super::compile::Binary;
 use super::error::Refused;
 use super::v0_1::{PACKAGE, TRACK, VERSION};
 
@@ -29,19 +31,22 @@ pub(super) struct Exports {
     pub(super) formatter: bool,
 }
 
-/// Reads a bundled component or a file; a core module that carries its WIT is made into a component. Also says how large it
-/// was.
-pub(super) fn read(engine: &Engine, plugin: &str, component: &str) -> Result<(Component, usize), Refused> {
+/// Reads a bundled component or a file.
+pub(super) fn read(plugin: &str, component: &str) -> Result<Cow<'static, [u8]>, Refused> {
     if let Some(bundled) = BUNDLED.iter().find(|bundled| bundled.name == component) {
-        return compile(engine, plugin, component, bundled.component);
+        return Ok(bundled.component.into());
     }
     let path = PathBuf::from(component);
     let unreadable = |source| Refused::Unreadable { plugin: plugin.to_owned(), path: path.clone(), source };
+    let refuse = |reason| Refused::NotAComponent { plugin: plugin.to_owned(), component: component.to_owned(), reason };
     if let Some(reason) = unfit(&std::fs::metadata(&path).map_err(unreadable)?) {
-        return Err(Refused::NotAComponent { plugin: plugin.to_owned(), component: component.to_owned(), reason });
+        return Err(refuse(reason));
     }
     let bytes = std::fs::read(&path).map_err(unreadable)?;
-    compile(engine, plugin, component, &bytes)
+    match Binary::of(&bytes) {
+        Binary::Other(what) => Err(refuse(what.to_owned())),
+        Binary::Component | Binary::Module => Ok(bytes.into()),
+    }
 }
 
 /// Why a file is not even read: reading a pipe or a device may never end.
@@ -55,58 +60,6 @@ fn unfit(file: &Metadata) -> Option<String> {
         Some(format!("it has {length} bytes, more than the {MAX_BYTES} that are read"))
     } else {
         None
-    }
-}
-
-fn compile(engine: &Engine, plugin: &str, component: &str, bytes: &[u8]) -> Result<(Component, usize), Refused> {
-    let refuse =
-        |reason: String| Refused::NotAComponent { plugin: plugin.to_owned(), component: component.to_owned(), reason };
-    let encoded;
-    let binary = match Binary::of(bytes) {
-        Binary::Component => bytes,
-        Binary::Module => {
-            encoded = encode(bytes).map_err(|error| refuse(format!("it is a core module, and {error:#}")))?;
-            &encoded
-        }
-        Binary::Other(what) => return Err(refuse(what.to_owned())),
-    };
-    // `from_binary` and not `new`: text and precompiled code are never accepted.
-    let compiled = Component::from_binary(engine, binary).map_err(|error| refuse(format!("{error:#}")))?;
-    Ok((compiled, bytes.len()))
-}
-
-/// What the first bytes say.
-enum Binary {
-    Component,
-    Module,
-    Other(&'static str),
-}
-
-impl Binary {
-    /// Magic number, then version 1 and layer 0 (core module) or 0x0d and 1 (component); WebAssembly core specification 5.5
-    /// and component-model `Binary.md`.
-    fn of(bytes: &[u8]) -> Self {
-        match bytes.get(..8) {
-            Some(b"\0asm\x0d\0\x01\0") => Self::Component,
-            Some(b"\0asm\x01\0\0\0") => Self::Module,
-            Some([0, b'a', b's', b'm', ..]) => Self::Other("it has a version of the binary format that is not known"),
-            Some([0x7f, b'E', b'L', b'F', ..]) => Self::Other("it is native code"),
-            None if bytes.is_empty() => Self::Other("the file is empty"),
-            _ => Self::Other("it does not begin as WebAssembly does"),
-        }
-    }
-}
-
-fn encode(module: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    let carries_wit = module.windows(14).any(|window| window == b"component-type");
-    wasmtime::ensure!(carries_wit, "it carries no description of its interface (a `component-type` section)");
-    let encode = || wit_component::ComponentEncoder::default().validate(true).module(module)?.encode();
-    // The encoder panics at some damaged modules: where the size of a section or a type index leads out of them (0.254).
-    match std::panic::catch_unwind(encode) {
-        Ok(encoded) => {
-            encoded.map_err(|error| wasmtime::Error::msg(format!("it cannot be made into a component: {error:#}")))
-        }
-        Err(_) => wasmtime::bail!("it cannot be made into a component: it is damaged"),
     }
 }
 

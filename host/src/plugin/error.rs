@@ -32,6 +32,30 @@ pub enum Refused {
         /// What was found instead.
         reason: String,
     },
+    /// Compiling it would cost more than any plugin may.
+    #[error(
+        "plugin `{plugin}` cannot be compiled: `{component}` wants more than {limit}\nhint: build it optimised and without what it does not use; other plugins need a fraction of that"
+    )]
+    TooCostly {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// What `component` said.
+        component: String,
+        /// The limit, with its unit.
+        limit: String,
+    },
+    /// The compiler ended before it was done.
+    #[error(
+        "plugin `{plugin}`: compiling `{component}` broke off: {reason}\nhint: try again with more free memory; if that does not help, the component is damaged or hits a fault of the compiler: build it again"
+    )]
+    NotCompiled {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// What `component` said.
+        component: String,
+        /// How it ended.
+        reason: String,
+    },
     /// It was built for another version of the interface.
     #[error(
         "plugin `{plugin}` was built for version {found} of the plugin interface, this dockbell serves {served}\nhint: build it again with the WIT files of `wit/v0.1`"
@@ -163,6 +187,6 @@ fn whose_fault(source: &CallError) -> &'static str {
     }
 }
 
-fn humane(limit: &Duration) -> String {
+pub(super) fn humane(limit: &Duration) -> String {
     if limit.subsec_millis() == 0 { format!("{} s", limit.as_secs()) } else { format!("{} ms", limit.as_millis()) }
 }

@@ -122,11 +122,11 @@ impl Instance {
     }
 
     async fn live(&mut self) -> Result<&mut Live, CallError> {
-        let live = match self.live.take() {
-            Some(live) => live,
-            None => Live::start(&self.plugin).await?,
-        };
-        Ok(self.live.insert(live))
+        if self.live.is_none() {
+            self.live = Some(Live::start(&self.plugin).await?);
+        }
+        // Just made sure of.
+        self.live.as_mut().ok_or_else(|| CallError::Trapped("there is no instance".to_owned()))
     }
 
     /// What came of a call; after a trap or a timeout the instance is gone.

@@ -1,15 +1,19 @@
 //! The WebAssembly engine, and plugins that are compiled and checked but not yet started.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
+use super::cache::{Cache, Key, cache_folder};
+use super::compile::{CompileError, Compiler};
 use super::component::{self, Exports};
-use super::error::Refused;
+use super::error::{Refused, humane};
+use super::native::Trusted;
 use super::sandbox::Sandbox;
 use super::v0_1::{filter, formatter, logging, setup};
 use crate::config::PluginConfig;
@@ -21,6 +25,8 @@ const TICK: Duration = Duration::from_millis(20);
 pub struct Runtime {
     engine: Engine,
     linker: Linker<Sandbox>,
+    compiler: Compiler,
+    cache: Option<Cache>,
 }
 
 /// What a plugin can be in a route.
@@ -47,15 +53,37 @@ pub struct Plugin {
 }
 
 impl Runtime {
-    /// Starts the engine and the thread that interrupts guests.
+    /// [`with`](Self::with) a compiler in this process and no cache.
     ///
     /// # Errors
     /// When the machine cannot run compiled WebAssembly.
     pub fn new() -> wasmtime::Result<Self> {
-        let mut config = Config::new();
-        config.epoch_interruption(true);
+        Self::with(Compiler::InProcess, None)
+    }
+
+    /// As the program `dockbell` needs it: each component is compiled by a process of its own, this program again, and kept
+    /// in the folder that the environment names ([`cache_folder`]).
+    ///
+    /// # Errors
+    /// When the machine cannot run compiled WebAssembly.
+    pub fn of_program() -> wasmtime::Result<Self> {
+        let cache = cache_folder(|name| std::env::var_os(name));
+        if cache.is_none() {
+            tracing::info!(
+                "compiled plugins are not kept: none of `DOCKBELL_CACHE`, `XDG_CACHE_HOME` and `HOME` is set"
+            );
+        }
+        Self::with(Compiler::this_program(), cache.as_deref())
+    }
+
+    /// Starts the engine and the thread that interrupts guests. What `compiler` compiles is kept in the folder `cache`,
+    /// which is made; where it cannot be used the log says why, and nothing is kept.
+    ///
+    /// # Errors
+    /// When the machine cannot run compiled WebAssembly.
+    pub fn with(compiler: Compiler, cache: Option<&Path>) -> wasmtime::Result<Self> {
         let engine =
-            Engine::new(&config).map_err(|error| error.context("cannot set up WebAssembly on this machine"))?;
+            Engine::new(&settings()).map_err(|error| error.context("cannot set up WebAssembly on this machine"))?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         logging::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
@@ -67,15 +95,24 @@ impl Runtime {
                 thread::sleep(TICK);
             }
         })?;
-        Ok(Self { engine, linker })
+        let cache = cache.and_then(|root| {
+            let opened = Cache::open(root).inspect_err(|why| {
+                tracing::warn!("each start compiles the plugins again, since there is no cache: {why}");
+            });
+            opened.ok()
+        });
+        Ok(Self { engine, linker, compiler, cache })
     }
 
-    /// Reads, compiles and checks a plugin. Takes from 20 ms (Rust) to seconds (Python), so call it where that may block.
+    /// Reads, compiles and checks a plugin. Takes from 20 ms (Rust) to seconds (Python), a fraction of that where the
+    /// cache has it, so call it where that may block.
     ///
     /// # Errors
-    /// When it cannot be read, is no component, was built for another interface, or imports what is not offered.
+    /// When it cannot be read, is no component, costs too much to compile, was built for another interface, or imports
+    /// what is not offered.
     pub fn load(&self, name: &str, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
-        let (component, bytes) = component::read(&self.engine, name, &config.component)?;
+        let bytes = component::read(name, &config.component)?;
+        let component = self.component(name, &config.component, &bytes)?;
         let exports = Exports::of(&self.engine, &component, name)?;
         component::check_imports(&self.engine, &component, name)?;
         let misfit = |error: wasmtime::Error| Refused::Misfit { plugin: name.to_owned(), reason: format!("{error:#}") };
@@ -90,9 +127,47 @@ impl Runtime {
             config: serde_json::Value::Object(config.config.clone()).to_string(),
             timeout: config.timeout,
             memory: config.memory,
-            bytes,
+            bytes: bytes.len(),
         }))
     }
+
+    /// The component out of the cache, else out of the compiler.
+    fn component(&self, plugin: &str, component: &str, bytes: &[u8]) -> Result<Component, Refused> {
+        let kept = self.cache.as_ref().map(|cache| (cache, Key::of(&self.engine, bytes)));
+        let known = kept.as_ref().and_then(|(cache, key)| cache.get(key)?.load(&self.engine).ok());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let (plugin, component) = (plugin.to_owned(), component.to_owned());
+        let code = match self.compiler.compile(&self.engine, &plugin, bytes) {
+            Ok(code) => Trusted(code),
+            Err(CompileError::Unfit(reason)) => return Err(Refused::NotAComponent { plugin, component, reason }),
+            Err(CompileError::Memory(limit)) => {
+                return Err(Refused::TooCostly { plugin, component, limit: format!("{} MiB of memory", limit >> 20) });
+            }
+            Err(CompileError::Time(limit)) => {
+                return Err(Refused::TooCostly { plugin, component, limit: humane(&limit) });
+            }
+            Err(CompileError::Crashed(reason)) => return Err(Refused::NotCompiled { plugin, component, reason }),
+        };
+        if let Some((cache, key)) = kept {
+            cache.put(&key, &code.0);
+        }
+        code.load(&self.engine).map_err(|error| Refused::NotCompiled {
+            plugin,
+            component,
+            reason: format!("{error:#}"),
+        })
+    }
+}
+
+/// What decides how guests are compiled; the same in the process that compiles and in the one that runs them.
+pub(super) fn settings() -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    // Nobody reads the addresses in a guest's backtrace; the table of them would only be memory.
+    config.generate_address_map(false);
+    config
 }
 
 impl Plugin {

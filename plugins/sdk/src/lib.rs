@@ -28,8 +28,13 @@
 //! module carries its interface. `cargo test` runs natively: the types are plain structs, and only a call of [`log`] would
 //! need dockbell (natively it writes to the standard error output).
 //!
+//! The crate brings a `#[global_allocator]` that makes calls cheap; a plugin with one of its own turns on the feature
+//! `own-allocator`.
+//!
 //! A plugin that panics costs that one call. The panic's message goes to dockbell's log, under the plugin's name.
 
+#[cfg(any(test, all(target_family = "wasm", not(target_feature = "atomics"), not(feature = "own-allocator"))))]
+mod arena;
 mod bindings;
 mod event;
 mod export;

@@ -29,8 +29,9 @@ use crate::CONDITION;
 use crate::condition::Condition;
 use crate::refusal;
 
+/// Large enough for all events: what is measured is the work, and an event that did not fit would be waited for in vain.
+const QUEUE: u32 = 1 << 30;
 /// As in the program.
-const QUEUE: u32 = 64 << 20;
 const ROUTE_QUEUE: u32 = 8 << 20;
 
 fn name() -> Arc<str> {

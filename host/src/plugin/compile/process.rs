@@ -1,0 +1,128 @@
+//! The side of the parent: starts the child, feeds it, waits for it, and says how it ended.
+
+use std::io::{self, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wasmtime::{Engine, Precompiled};
+
+use super::child::UNFIT;
+use super::{COMPILE_COMPONENT, CompileError, CompileLimits};
+
+/// How long it may take before somebody is told: a person at a terminal begins to wonder.
+const SILENCE: Duration = Duration::from_secs(1);
+/// Machine code that is taken at most: 1 GiB. That of the bundled plugins has half a MiB each.
+const MAX_OUTPUT: u64 = 1 << 30;
+/// Bytes kept of what the child says about its own end.
+const MAX_SAID: u64 = 4096;
+/// What Rust says when memory was refused, before it aborts (`library/std/src/alloc.rs`).
+const NO_MEMORY: &str = "memory allocation of ";
+
+/// Starts the child: the limit is its argument, its environment is empty.
+pub(super) fn start(program: &Path, limits: CompileLimits) -> io::Result<Child> {
+    Command::new(program)
+        .arg0("dockbell")
+        .args([COMPILE_COMPONENT, &limits.memory.to_string()])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
+/// Has the child compile a component.
+pub(super) fn compile(
+    mut child: Child,
+    limits: CompileLimits,
+    plugin: &str,
+    bytes: &[u8],
+) -> Result<Vec<u8>, CompileError> {
+    let began = Instant::now();
+    let (input, output, said) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    thread::scope(|scope| {
+        // A child that ends early does not read to the end; its status says why.
+        scope.spawn(move || input.map(|mut input| input.write_all(bytes)));
+        let said = scope.spawn(move || said.map(|said| all(said, MAX_SAID)).unwrap_or_default());
+        let (sender, receiver) = channel();
+        // The receiver waits for as long as this runs.
+        scope.spawn(move || sender.send(output.map(|output| all(output, MAX_OUTPUT)).unwrap_or_default()));
+        let output = wait(&receiver, limits.time, || {
+            tracing::info!(plugin, "compiling {} KiB, which takes a moment", bytes.len() >> 10);
+        });
+        // Where its output has ended so has the child, or it is about to: this does not touch its status then.
+        let killed = output.is_none();
+        let status = end(&mut child, killed, limits.time.saturating_sub(began.elapsed()));
+        let said = said.join().unwrap_or_default();
+        match (output, status) {
+            (Some(output), Ok(status)) => verdict(output, status, &String::from_utf8_lossy(&said), limits),
+            (None, _) => Err(CompileError::Time(limits.time)),
+            (_, Err(error)) => Err(CompileError::Crashed(error.to_string())),
+        }
+    })
+}
+
+/// All of a stream; what is behind `limit` bytes is read and thrown away, so that the writer does not wait.
+fn all(mut from: impl Read, limit: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A broken pipe is an end, too, and the status says what kind of end.
+    let _ = from.by_ref().take(limit).read_to_end(&mut bytes);
+    let _ = io::copy(&mut from, &mut io::sink());
+    bytes
+}
+
+/// The output, if it comes in time; calls `slow` when it does not come at once.
+fn wait(output: &Receiver<Vec<u8>>, limit: Duration, slow: impl FnOnce()) -> Option<Vec<u8>> {
+    let first = SILENCE.min(limit);
+    output.recv_timeout(first).ok().or_else(|| {
+        if limit <= SILENCE {
+            return None;
+        }
+        slow();
+        output.recv_timeout(limit.saturating_sub(first)).ok()
+    })
+}
+
+/// Ends the child, at once or within `patience`.
+fn end(child: &mut Child, at_once: bool, patience: Duration) -> io::Result<ExitStatus> {
+    let until = Instant::now() + patience;
+    while !at_once && Instant::now() < until {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    // It fails only where the child has ended.
+    let _ = child.kill();
+    child.wait()
+}
+
+fn verdict(output: Vec<u8>, status: ExitStatus, said: &str, limits: CompileLimits) -> Result<Vec<u8>, CompileError> {
+    if status.success() {
+        return match Engine::detect_precompiled(&output) {
+            Some(Precompiled::Component) => Ok(output),
+            _ => Err(CompileError::Crashed("what was started to compile it is another program".to_owned())),
+        };
+    }
+    if status.code() == Some(i32::from(UNFIT)) {
+        return Err(CompileError::Unfit(String::from_utf8_lossy(&output).into_owned()));
+    }
+    // Rust's own memory, and that of the system calls which wasmtime and its threads make.
+    if said.contains(NO_MEMORY) || said.contains("Cannot allocate memory") {
+        return Err(CompileError::Memory(limits.memory));
+    }
+    Err(CompileError::Crashed(match status.signal() {
+        Some(9) => "it was killed (signal 9), as the kernel does where the machine or the container has no memory left"
+            .to_owned(),
+        Some(signal) => format!("signal {signal}; it said: {}", last_line(said)),
+        None => format!("{status}; it said: {}", last_line(said)),
+    }))
+}
+
+fn last_line(said: &str) -> &str {
+    said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing")
+}
