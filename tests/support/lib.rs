@@ -7,6 +7,7 @@ pub mod docker;
 pub mod engine;
 pub mod guests;
 pub mod program;
+pub mod rig;
 pub mod smtp;
 #[cfg(feature = "real")]
 pub mod smtp_server;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -100,8 +100,9 @@ impl Watch {
     /// is told and delivered, within `grace`.
     ///
     /// # Errors
-    /// The store does not work any more: the program has to end, and its next start finds out what is whole.
-    pub async fn run(self, stop: CancellationToken) -> Result<Ended, StoreError> {
+    /// The store does not work any more, or a part of dockbell failed: the program has to end, and its next start goes on
+    /// with what is whole. A route that is gone, while the others run, would be silent for ever.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Ended> {
         let Self { engines, tellers, shared, own_events, span, grace, .. } = self;
         let Shared { store, outbox, own, .. } = shared;
         // Each ends the next: readers their feeds, feeds the routes.
@@ -136,7 +137,7 @@ impl Watch {
             () = read => {}
             () = stop.cancelled() => {}
             () = outbox.all_gone() => return Ok(Ended::Well),
-            error = outbox.broken() => return Err(error),
+            error = outbox.broken() => return Err(error.into()),
             error = broken(&mut work) => return Err(error),
         }
         upkeep.abort();
@@ -145,35 +146,43 @@ impl Watch {
         }
         ending.cancel();
         let deadline = Instant::now() + grace;
+        let mut failed = None;
         let told = async {
             while let Some(done) = work.join_next().await {
-                done.unwrap_or(Ok(()))?;
+                failed = failed.take().or(failure(done));
             }
-            Ok(())
         };
-        match timeout_at(deadline, told).await {
-            Ok(told) => told?,
-            Err(_) => {
-                tracing::error!("a route did not end within the grace time: the rest is told after the next start")
-            }
+        if timeout_at(deadline, told).await.is_err() {
+            tracing::error!("a route did not end within the grace time: the rest is told after the next start");
         }
         work.shutdown().await;
         let undelivered = outbox.close(deadline.saturating_duration_since(Instant::now())).await;
         store.close().await?;
-        Ok(if undelivered.lost() == 0 { Ended::Well } else { Ended::Lost })
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(if undelivered.lost() == 0 { Ended::Well } else { Ended::Lost }),
+        }
     }
 }
 
-/// Waits until a part of the program found the store broken.
-async fn broken(work: &mut JoinSet<Result<(), StoreError>>) -> StoreError {
+/// Waits until a part of the program found the store broken, or failed itself.
+async fn broken(work: &mut JoinSet<Result<(), StoreError>>) -> anyhow::Error {
     while let Some(ended) = work.join_next().await {
-        match ended {
-            Ok(Err(error)) => return error,
-            Ok(Ok(())) => {}
-            Err(panic) => tracing::error!("a part of dockbell failed: {panic}; please report this"),
+        if let Some(error) = failure(ended) {
+            return error;
         }
     }
     std::future::pending().await
+}
+
+/// Why a part of the program ended, unless it ended well or was told to.
+fn failure(ended: Result<Result<(), StoreError>, JoinError>) -> Option<anyhow::Error> {
+    match ended {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.into()),
+        Err(end) if end.is_cancelled() => None,
+        Err(panic) => Some(anyhow::anyhow!("a part of dockbell failed: {panic}; please report this")),
+    }
 }
 
 /// Trouble with deliveries as own events.
