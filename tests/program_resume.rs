@@ -155,7 +155,10 @@ async fn the_outbox_is_listed_shown_retried_and_emptied_while_the_program_runs()
     let listed = String::from_utf8(listed.stdout).unwrap();
     let message: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
     let id = message["id"].as_str().unwrap();
-    assert_eq!((&message["sink"], &message["state"]), (&json!("ops"), &json!("pending")), "{listed}");
+    assert!(
+        message["sink"] == "ops" && ["pending", "sending"].contains(&message["state"].as_str().unwrap()),
+        "{listed}"
+    );
 
     let shown = String::from_utf8(host.says(&["outbox", "show", id]).stdout).unwrap();
     assert!(shown.contains("attempt 1") && shown.contains("web crashed") && shown.contains("No such file"), "{shown}");

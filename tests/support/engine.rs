@@ -314,6 +314,17 @@ impl ScriptedEngine {
         self.state().containers.insert(id.to_owned(), body.to_owned());
     }
 
+    /// Says in `/info` that this is its id.
+    pub fn be(&self, id: &str) {
+        self.refuse("/info", 200, &serde_json::json!({ "ID": id }).to_string());
+    }
+
+    /// How many streams of events were opened in all.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        *self.shared.subscribed.borrow()
+    }
+
     /// Waits until so many streams of events were opened in all.
     pub async fn subscribed(&self, times: usize) {
         let mut subscribed = self.shared.subscribed.subscribe();

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod guests;
 pub mod http_server;
 pub mod program;
+pub mod rig;
 pub mod smtp;
 #[cfg(feature = "real")]
 pub mod smtp_server;

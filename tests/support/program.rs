@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that must come: long, since a build may keep the machine busy at the same time.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running program; dropping it kills it.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Program {
     /// Waits until standard output is as wanted; answers it.
     ///
     /// # Panics
-    /// When that does not happen within two minutes, or the program ends before; with all that was said.
+    /// When that does not happen within a minute, or the program ends before; with all that was said.
     pub fn output(&self, is_wanted: impl Fn(&str) -> bool) -> String {
         self.wait(0, is_wanted)
     }
@@ -83,7 +83,7 @@ impl Program {
     /// Waits until the log holds this.
     ///
     /// # Panics
-    /// When that does not happen within two minutes, or the program ends before; with all that was said.
+    /// When that does not happen within a minute, or the program ends before; with all that was said.
     pub fn logged(&self, wanted: &str) -> String {
         self.wait(1, |log| log.contains(wanted))
     }
@@ -107,16 +107,33 @@ impl Program {
     /// Sends SIGTERM and waits for the end.
     ///
     /// # Panics
-    /// When it does not end within two minutes.
+    /// When it does not end within a minute.
     pub fn terminate(self) -> Ended {
+        self.ask_to_end();
+        self.ended()
+    }
+
+    /// Sends SIGTERM.
+    ///
+    /// # Panics
+    /// When that cannot be done.
+    pub fn ask_to_end(&self) {
         Command::new("sh").args(["-c", "kill \"$0\"", &self.id().to_string()]).status().unwrap();
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    ///
+    /// # Panics
+    /// When it does not end within a minute.
+    pub fn kill(mut self) -> Ended {
+        self.child.kill().unwrap();
         self.ended()
     }
 
     /// Waits for the end.
     ///
     /// # Panics
-    /// When it does not end within two minutes.
+    /// When it does not end within a minute.
     pub fn ended(mut self) -> Ended {
         let begin = Instant::now();
         let status = loop {
@@ -162,7 +179,7 @@ fn read_into(said: &Arc<Said>, stream: usize, mut from: impl Read + Send + 'stat
 /// Waits until something is so.
 ///
 /// # Panics
-/// When it is not within two minutes.
+/// When it is not within a minute.
 pub fn wait_until(mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
@@ -104,8 +103,8 @@ impl Watch {
     /// is told and delivered, within `grace`.
     ///
     /// # Errors
-    /// The store does not work any more, or a part of dockbell itself has failed: the program has to end, and its next start
-    /// goes on with what is stored.
+    /// The store does not work any more, or a part of dockbell failed: the program has to end, and its next start goes on
+    /// with what is whole. A route that is gone, while the others run, would be silent for ever.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Ended> {
         let Self { engines, tellers, shared, own_events, span, grace, .. } = self;
         let Shared { store, outbox, own, .. } = shared;
@@ -157,43 +156,42 @@ impl Watch {
         }
         ending.cancel();
         let deadline = Instant::now() + grace;
+        let mut failed = None;
         let told = async {
             while let Some(done) = work.join_next().await {
-                result_of(done)?;
+                failed = failed.take().or(failure(done));
             }
-            anyhow::Ok(())
         };
-        match timeout_at(deadline, told).await {
-            Ok(told) => told?,
-            Err(_) => {
-                tracing::error!("a route did not end within the grace time: the rest is told after the next start")
-            }
+        if timeout_at(deadline, told).await.is_err() {
+            tracing::error!("a route did not end within the grace time: the rest is told after the next start");
         }
         work.shutdown().await;
         let undelivered = outbox.close(deadline.saturating_duration_since(Instant::now())).await;
         store.close().await?;
-        Ok(if undelivered.lost() == 0 { Ended::Well } else { Ended::Lost })
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(if undelivered.lost() == 0 { Ended::Well } else { Ended::Lost }),
+        }
     }
 }
 
 /// Waits until a part of the program found the store broken, or failed itself.
 async fn broken(work: &mut JoinSet<Result<(), StoreError>>) -> anyhow::Error {
     while let Some(ended) = work.join_next().await {
-        if let Err(error) = result_of(ended) {
+        if let Some(error) = failure(ended) {
             return error;
         }
     }
     std::future::pending().await
 }
 
-/// What became of a part of the program. Nothing may go on without a part that failed: its events would wait for ever.
-fn result_of(ended: Result<Result<(), StoreError>, JoinError>) -> anyhow::Result<()> {
+/// Why a part of the program ended, unless it ended well or was told to.
+fn failure(ended: Result<Result<(), StoreError>, JoinError>) -> Option<anyhow::Error> {
     match ended {
-        Ok(done) => Ok(done?),
-        Err(error) if error.is_cancelled() => Ok(()),
-        Err(panic) => Err(anyhow!(
-            "a part of dockbell failed: {panic}\nhint: nothing is lost, start it again; and please report this"
-        )),
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.into()),
+        Err(end) if end.is_cancelled() => None,
+        Err(panic) => Some(anyhow::anyhow!("a part of dockbell failed: {panic}; please report this")),
     }
 }
 

@@ -53,18 +53,22 @@ pub(super) fn assemble(mut root: Table<'_>, environment: &Environment, problems:
     } else if routes.is_empty() {
         routes.insert("default".to_owned(), Some(RouteConfig::new(&names)));
     }
+    let mut filter_of_fallback = None;
     if let Some((sink, place)) = root.take("fallback").and_then(Value::string) {
         if !names.sinks.contains(&sink.as_str()) {
             let hint = choose(&sink, &names.sinks, "sinks");
             root.document.report(&place, Mistake::new(format!("there is no sink `{sink}`"), hint));
         }
-        let (route, fallback) = defaults::fallback(&names, &sink);
-        if routes.insert(route, Some(fallback)).is_some() {
-            let mistake =
-                Mistake::new("makes a route `fallback`, which is there already", "give that route another name");
-            root.document.report(&place, mistake);
+        let (route, filter) = defaults::fallback(&names, &sink);
+        let route = routes.insert(defaults::FALLBACK.to_owned(), Some(route)).map(|_| "route");
+        let plugin = names.plugins.contains(&defaults::FALLBACK).then_some("plugin");
+        if let Some(what) = route.or(plugin) {
+            let message = format!("makes a {what} `{}`, which is there already", defaults::FALLBACK);
+            root.document.report(&place, Mistake::new(message, format!("give that {what} another name")));
         }
+        filter_of_fallback = Some((defaults::FALLBACK.to_owned(), Some(filter)));
     }
+    plugins.extend(filter_of_fallback);
     root.finish();
 
     let config = Config {

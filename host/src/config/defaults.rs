@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 use super::route::{DEFAULT_FILTER, Names};
 use super::{PluginConfig, RouteConfig, plugin};
 
-/// Name of the filter that accepts what was not delivered.
-const UNDELIVERED: &str = "undelivered";
-/// Name of the route to the fallback sink.
+/// Name of the route to the fallback sink, and of its filter.
 pub(super) const FALLBACK: &str = "fallback";
 
 /// Actions of a container that say nothing about its life: somebody looked into it, ran a command in it, or copied files
@@ -21,7 +19,7 @@ const NOISE: [&str; 22] = [
     "init", "cleanup", "sync", "refresh", "mount", "unmount", "prune",
 ];
 
-/// The bundled plugins under their own names, the filter of routes without `filters`, and that of the route `fallback`.
+/// The bundled plugins under their own names, and the filter of routes without `filters`.
 pub(super) fn plugins() -> impl Iterator<Item = (String, PluginConfig)> {
     let mut filter = PluginConfig::new("match");
     if let Value::Object(condition) = json!({
@@ -29,18 +27,18 @@ pub(super) fn plugins() -> impl Iterator<Item = (String, PluginConfig)> {
     }) {
         filter.config = condition;
     }
-    let mut undelivered = PluginConfig::new("match");
-    if let Value::Object(condition) = json!({ "kind": "dockbell", "action": ["dead_letter", "sink_failed"] }) {
-        undelivered.config = condition;
-    }
     let bundled = plugin::BUNDLED.iter().map(|name| (String::from(*name), PluginConfig::new(name)));
-    bundled.chain([(DEFAULT_FILTER.to_owned(), filter), (UNDELIVERED.to_owned(), undelivered)])
+    bundled.chain([(DEFAULT_FILTER.to_owned(), filter)])
 }
 
-/// The route that tells the fallback sink what other sinks did not deliver.
-pub(super) fn fallback(names: &Names<'_>, sink: &str) -> (String, RouteConfig) {
-    let (filters, to) = (vec![UNDELIVERED.to_owned()], vec![sink.to_owned()]);
-    (FALLBACK.to_owned(), RouteConfig { filters, to, ..RouteConfig::new(names) })
+/// The route that tells the fallback sink what other sinks did not deliver, and its filter.
+pub(super) fn fallback(names: &Names<'_>, sink: &str) -> (RouteConfig, PluginConfig) {
+    let mut filter = PluginConfig::new("match");
+    if let Value::Object(condition) = json!({ "kind": "dockbell", "action": ["dead_letter", "sink_failed"] }) {
+        filter.config = condition;
+    }
+    let (filters, to) = (vec![FALLBACK.to_owned()], vec![sink.to_owned()]);
+    (RouteConfig { filters, to, ..RouteConfig::new(names) }, filter)
 }
 
 /// The routes when the file says nothing about routes and sinks: mails as digests, the terminal at once.

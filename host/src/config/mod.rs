@@ -60,8 +60,8 @@ pub struct Config {
     pub grace: Duration,
     /// `[engines.NAME]`: what is watched. Default: one engine, `local`, from `DOCKER_HOST`.
     pub engines: BTreeMap<String, EngineConfig>,
-    /// `[plugins.NAME]`: filters and formatters. The bundled ones are there under their own names, the filter of routes
-    /// without `filters` is there as `default`, and that of the fallback route as `undelivered`. Only those that a route names need to be loaded.
+    /// `[plugins.NAME]`: filters and formatters. The bundled ones are there under their own names, and the
+    /// filter of routes without `filters` is there as `default`. Only those that a route names need to be loaded.
     pub plugins: BTreeMap<String, PluginConfig>,
     /// `[routes.NAME]`: what is told to whom. `fallback = "SINK"` at the top of the file makes a route `fallback`: it tells
     /// that sink, at most once a minute, which messages other sinks did not deliver, and which sinks take nothing. A sink is

@@ -45,7 +45,7 @@ fn without_anything_the_local_engine_is_printed_to_the_terminal_at_once() {
     assert_eq!((names(&config.routes), route.formatter.as_str()), (vec!["terminal"], "plain"));
     assert_eq!((route.settle, route.window), (Duration::ZERO, Duration::ZERO));
     assert_eq!((&route.filters, &route.to), (&vec!["default".to_owned()], &vec!["terminal".to_owned()]));
-    assert_eq!(names(&config.plugins), ["default", "email", "json", "match", "undelivered"]);
+    assert_eq!(names(&config.plugins), ["default", "email", "json", "match"]);
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }
 
@@ -323,7 +323,7 @@ fn a_fallback_is_a_route_for_what_was_not_delivered() {
     let route = &config.routes["fallback"];
     assert_eq!(
         (route.filters.as_slice(), route.to.as_slice()),
-        (&["undelivered".to_owned()][..], &["pager".to_owned()][..])
+        (&["fallback".to_owned()][..], &["pager".to_owned()][..])
     );
     let error = mistakes(&file.replace("\"pager\"\n[", "\"page\"\n["), NOTHING);
     assert!(error.contains("there is no sink `page`") && error.contains("did you mean `pager`?"), "{error}");

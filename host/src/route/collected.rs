@@ -118,6 +118,8 @@ pub fn merge(mut earlier: Vec<Batch>, later: Batch) -> Batch {
         };
         all.total = all.total.saturating_add(next.total);
         for (what, count) in next.counts {
+            let known = all.counts.iter().any(|(known, _)| *known == what);
+            let what = if known || all.counts.len() < MAX_COUNTS { what } else { "other events".to_owned() };
             match all.counts.iter_mut().find(|(known, _)| *known == what) {
                 Some((_, sum)) => *sum = sum.saturating_add(count),
                 None => all.counts.push((what, count)),
@@ -192,5 +194,32 @@ mod tests {
         let times: Vec<i64> = merged.events.iter().map(|event| event.time_nanos).collect();
         assert_eq!(times, (0..50).chain(110..160).collect::<Vec<_>>());
         assert_eq!(merged.between.lines().count(), 60, "nothing is missing");
+    }
+
+    #[test]
+    fn small_batches_are_merged_whole() {
+        for sizes in [[1, 1], [30, 40], [50, 50], [51, 50]] {
+            let batch = |from: i64, count: i64| {
+                let mut collected = Collected::default();
+                (from..from + count)
+                    .for_each(|number| collected.add(&event(number, &format!("action-{number}")), &mut 0));
+                collected.seal(&"all".into(), "", Phase::First, vec![])
+            };
+            let merged = merge(vec![batch(0, sizes[0])], batch(sizes[0], sizes[1]));
+            assert_eq!(i64::try_from(merged.events.len()).unwrap(), (sizes[0] + sizes[1]).min(100), "{sizes:?}");
+            assert_eq!(merged.counts.len(), usize::try_from(sizes[0] + sizes[1]).unwrap());
+        }
+    }
+
+    #[test]
+    fn merging_does_not_grow_the_counts_without_end() {
+        let batch = |from: i64| {
+            let mut collected = Collected::default();
+            (from..from + 200).for_each(|number| collected.add(&event(number, &format!("action-{number}")), &mut 0));
+            collected.seal(&"all".into(), "", Phase::Digest, vec![])
+        };
+        let merged = merge(vec![batch(0), batch(200)], batch(400));
+        assert_eq!(merged.counts.iter().map(|(_, count)| count).sum::<u32>(), 600);
+        assert_eq!((merged.counts.len(), &*merged.counts[0].0), (257, "other events"));
     }
 }

@@ -28,7 +28,6 @@ CREATE TABLE journal (
     first       INTEGER PRIMARY KEY,
     count       INTEGER NOT NULL,
     engine      INTEGER NOT NULL REFERENCES engine,
-    origin      INTEGER NOT NULL,
     received_ms INTEGER NOT NULL,
     bytes       INTEGER NOT NULL,
     sum         INTEGER NOT NULL,

@@ -74,14 +74,13 @@ fn write(db: &Connection, engine: &str, append: &Append) -> rusqlite::Result<App
     let stored = pack::pack(lines);
     let (bytes, sum) = (int(lines.len() as u64), pack::checksum(&stored));
     db.prepare_cached(
-        "INSERT INTO journal (first, count, engine, origin, received_ms, bytes, sum, lines)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO journal (first, count, engine, received_ms, bytes, sum, lines)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         first,
         count,
         engine,
-        append.origin.number(),
         ms(append.received),
         bytes,
         sum,

@@ -23,35 +23,6 @@ pub use read::Batch;
 /// (`eventsLimit` in moby `daemon/events/events.go`); Podman reads its own journal, and a minute of it should fit.
 pub const KEYS: usize = 4096;
 
-/// How lines came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// From an engine, as it happened.
-    Stream,
-    /// From an engine, told again after a reconnect: late.
-    Replay,
-    /// From dockbell itself: events about itself, and what it found by comparing.
-    Own,
-}
-
-impl Origin {
-    const fn number(self) -> i64 {
-        match self {
-            Self::Stream => 0,
-            Self::Replay => 1,
-            Self::Own => 2,
-        }
-    }
-
-    const fn of(number: i64) -> Self {
-        match number {
-            1 => Self::Replay,
-            2 => Self::Own,
-            _ => Self::Stream,
-        }
-    }
-}
-
 /// Lines, joined.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lines {
@@ -108,8 +79,6 @@ impl<'a> FromIterator<&'a [u8]> for Lines {
 /// A batch of lines to keep.
 #[derive(Debug, Clone)]
 pub struct Append {
-    /// How they came.
-    pub origin: Origin,
     /// When they came, by dockbell's clock.
     pub received: Timestamp,
     /// The lines. None at all is a move of the cursor alone; it uses up one sequence number.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Origin, append, pack};
+use super::{append, pack};
 use crate::store::column::{count, int, time, uint};
 use crate::store::{Store, StoreError};
 
@@ -19,8 +19,6 @@ pub struct Batch {
     pub count: u32,
     /// Configured name of the engine.
     pub engine: Arc<str>,
-    /// How they came.
-    pub origin: Origin,
     /// When they came, by dockbell's clock.
     pub received: Timestamp,
     /// Whether the disk has changed what was stored. There are no lines then, and nobody knows what they said: a gap.
@@ -72,25 +70,24 @@ fn read(db: &Connection, after: i64, most_bytes: usize) -> rusqlite::Result<Vec<
     let mut holder = db.prepare_cached("SELECT first FROM journal WHERE first <= ?1 ORDER BY first DESC LIMIT 1")?;
     let from: i64 = holder.query_row([after], |row| row.get(0)).optional()?.unwrap_or(0);
     let mut rows = db.prepare_cached(
-        "SELECT first, count, name, origin, received_ms, bytes, sum, lines FROM journal JOIN engine ON engine.number = journal.engine
+        "SELECT first, count, name, received_ms, bytes, sum, lines FROM journal JOIN engine ON engine.number = journal.engine
          WHERE first >= ?1 AND first + count > ?2 + 1 ORDER BY first",
     )?;
     let mut rows = rows.query(params![from, after])?;
     let (mut batches, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let unpacked = uint(row.get(5)?);
+        let unpacked = uint(row.get(4)?);
         bytes =
             usize::try_from(unpacked).unwrap_or(usize::MAX).saturating_add(size_of::<Batch>()).saturating_add(bytes);
         if bytes > most_bytes && !batches.is_empty() {
             break;
         }
-        let lines = pack::unpack(row.get(7)?, unpacked, row.get(6)?);
+        let lines = pack::unpack(row.get(6)?, unpacked, row.get(5)?);
         batches.push(Batch {
             first: uint(row.get(0)?),
             count: count(row.get(1)?),
             engine: row.get(2)?,
-            origin: Origin::of(row.get(3)?),
-            received: time(row.get(4)?),
+            received: time(row.get(3)?),
             damaged: lines.is_none(),
             lines: lines.unwrap_or_default().into(),
         });
