@@ -10,8 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dockbell::message::Phase;
 use dockbell::store::{
-    Append, End, Moved, NewMessage, Opened, Options, Origin, Outcome, Outgoing, Place, Seal, Sealed, Store, StoreError,
-    Then,
+    Append, End, Moved, NewMessage, Opened, Options, Outcome, Outgoing, Place, Seal, Sealed, Store, StoreError, Then,
 };
 use jiff::Timestamp;
 use ulid::Ulid;
@@ -47,7 +46,6 @@ pub fn both() -> [(Option<tempfile::TempDir>, Store); 2] {
 pub fn numbered(numbers: std::ops::Range<u32>, filler: usize) -> Arc<Append> {
     let lines: Vec<String> = numbers.clone().map(|number| format!("{number} {}", noise(number, filler))).collect();
     Arc::new(Append {
-        origin: Origin::Stream,
         received: noon(),
         lines: lines.iter().map(String::as_bytes).collect(),
         moved: numbers.clone().last().map(|last| Moved {

@@ -6,7 +6,7 @@ mod fixture;
 
 use std::sync::Arc;
 
-use dockbell::store::{Append, KEYS, Keep, Lines, Origin};
+use dockbell::store::{Append, KEYS, Keep, Lines};
 use fixture::{all_lines, both, noon, number, numbered, open};
 
 #[tokio::test]
@@ -14,24 +14,19 @@ async fn lines_come_back_in_their_order_with_all_that_is_known_of_them() {
     for (_directory, store) in both() {
         let engine = store.appender("local");
         let lines: Lines = [b"{\"a\":\n1}".as_slice(), b"\xff\x00 raw"].into_iter().collect();
-        let append = Append { origin: Origin::Replay, received: noon(), lines, moved: None };
+        let append = Append { received: noon(), lines, moved: None };
         let first = engine.append(Arc::new(append)).await.unwrap().await.unwrap();
         assert_eq!((first.first, first.last), (1, 2));
         let own = store.appender("dockbell");
-        let append = Append {
-            origin: Origin::Own,
-            received: noon(),
-            lines: [b"{}".as_slice()].into_iter().collect(),
-            moved: None,
-        };
+        let append = Append { received: noon(), lines: [b"{}".as_slice()].into_iter().collect(), moved: None };
         own.append(Arc::new(append)).await.unwrap().await.unwrap();
 
         let batches = store.journal(0, 1 << 20).await.unwrap();
         let [one, two] = batches.as_slice() else { panic!("{batches:?}") };
-        assert_eq!((&*one.engine, one.origin, one.received, one.count), ("local", Origin::Replay, noon(), 2));
+        assert_eq!((&*one.engine, one.received, one.count), ("local", noon(), 2));
         // A line feed within a line is a blank, everything else is as it was.
         assert_eq!(one.lines(0).collect::<Vec<_>>(), [(1, b"{\"a\": 1}".as_slice()), (2, b"\xff\x00 raw")]);
-        assert_eq!((&*two.engine, two.origin, two.first), ("dockbell", Origin::Own, 3));
+        assert_eq!((&*two.engine, two.first), ("dockbell", 3));
         assert_eq!(store.newest().await.unwrap(), 3);
     }
 }

@@ -8,7 +8,7 @@ mod fixture;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dockbell::store::{Append, Due, Moved, Origin, Outcome, Then};
+use dockbell::store::{Append, Due, Moved, Outcome, Then};
 use fixture::{end, message, noon, open, seal};
 
 /// Events as an engine sends them, some 500 bytes each, of 50 containers that restart.
@@ -25,7 +25,6 @@ fn events(numbers: std::ops::Range<u64>) -> Arc<Append> {
     };
     let lines: Vec<String> = numbers.clone().map(line).collect();
     Arc::new(Append {
-        origin: Origin::Stream,
         received: noon(),
         lines: lines.iter().map(String::as_bytes).collect(),
         moved: Some(Moved {

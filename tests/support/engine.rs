@@ -80,8 +80,6 @@ struct State {
     /// By path: status and body.
     refusals: HashMap<String, (u16, String)>,
     containers: HashMap<String, String>,
-    /// The id that the engine gave itself; empty for one that has none.
-    id: String,
     stalled: bool,
     /// Whether a stream is closed at its `until`.
     closes: bool,
@@ -125,7 +123,6 @@ impl ScriptedEngine {
 
     async fn start(folder: TempDir, place: Place) -> Self {
         let state = State {
-            id: String::new(),
             ring: VecDeque::new(),
             streams: Vec::new(),
             api: ("1.24".to_owned(), "1.47".to_owned()),
@@ -255,16 +252,6 @@ impl ScriptedEngine {
     /// Forgets all events, as an engine that was restarted.
     pub fn forget(&self) {
         self.state().ring.clear();
-    }
-
-    /// Gives itself this id from now on, as another engine under the same address would have another.
-    pub fn be(&self, id: &str) {
-        id.clone_into(&mut self.state().id);
-    }
-
-    /// A container is no longer there.
-    pub fn remove_container(&self, id: &str) {
-        self.state().containers.remove(id);
     }
 
     /// Answers a path (without version) with a status and a body from now on, as a proxy that forbids it.

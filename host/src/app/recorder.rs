@@ -11,7 +11,7 @@ use super::line;
 use crate::event::Event;
 use crate::queue::{Receiver, Refused, Sender, queue};
 use crate::route::Arrived;
-use crate::store::{Append, Appended, Appender, Lines, Moved, Origin, Store, StoreError, Ticket};
+use crate::store::{Append, Appended, Appender, Lines, Moved, Store, StoreError, Ticket};
 
 /// Batches that may be on their way to the disk at once; while the disk works, the next ones are prepared.
 const IN_FLIGHT: usize = 64;
@@ -98,7 +98,7 @@ impl Recorder {
             line::write(event, raw(place), &mut line);
             lines.push(&line);
         }
-        let append = Arc::new(Append { origin: Origin::Stream, received: Timestamp::now(), lines, moved });
+        let append = Arc::new(Append { received: Timestamp::now(), lines, moved });
         let ticket = self.appender.append(Arc::clone(&append)).await?;
         let events = events.into_iter().map(Arc::new).collect();
         self.in_flight.push_back(Flight { ticket, append, events });

@@ -25,9 +25,6 @@ pub struct Retry {
     pub patience: Duration,
 }
 
-/// The longest wait that a server may ask for: 6 h. Some ask for years.
-pub(super) const LONGEST_ASKED: Duration = Duration::from_hours(6);
-
 impl Default for Retry {
     fn default() -> Self {
         Self {

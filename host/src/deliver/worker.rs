@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use super::lane::Lane;
-use super::retry::LONGEST_ASKED;
 use super::{Alarm, Attempt, Failure, Fault, Retry, Sealed, Sink, Trouble, clean};
 use crate::store::{Due, End, Ended, MessageState, Outcome, Outgoing, Store, StoreError, Then};
 
@@ -289,7 +288,7 @@ impl Worker {
 
     /// The wait, or a longer one that the server asked for.
     fn wait(&self, wait: Duration, failure: &Failure) -> Duration {
-        wait.max(failure.retry_after.unwrap_or_default().min(LONGEST_ASKED))
+        wait.max(failure.retry_after.unwrap_or_default())
     }
 
     fn go_down(&mut self, failure: &Failure) {

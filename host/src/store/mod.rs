@@ -46,7 +46,7 @@ pub use self::containers::ContainerState;
 pub use self::directory::Place;
 pub use self::error::{Full, StoreError};
 pub use self::job::Ticket;
-pub use self::journal::{Append, Appended, Appender, Batch, EngineCursor, KEYS, Lines, Moved, Origin};
+pub use self::journal::{Append, Appended, Appender, Batch, EngineCursor, KEYS, Lines, Moved};
 pub use self::open::{Notice, Opened, Options};
 pub use self::outbox::{
     Ambiguous, AttemptRow, Due, End, Ended, Filter, Interrupted, Letter, MessageState, NewMessage, Outcome, Outgoing,

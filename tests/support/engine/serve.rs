@@ -128,7 +128,6 @@ fn route(path: &str, query: &str, state: &mut State) -> Response<Body> {
             .to_string(),
         ),
         "/events" => events(query, state),
-        "/info" if !state.id.is_empty() => respond(200, json!({"ID": state.id}).to_string()),
         "/containers/json" => {
             let listed: Vec<_> = state.containers.keys().map(|id| json!({"Id": id})).collect();
             respond(200, json!(listed).to_string())

@@ -77,15 +77,7 @@ fn write(db: &Connection, engine: &str, append: &Append) -> rusqlite::Result<App
         "INSERT INTO journal (first, count, engine, received_ms, bytes, sum, lines)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![
-        first,
-        count,
-        engine,
-        ms(append.received),
-        bytes,
-        sum,
-        stored.as_ref()
-    ])?;
+    .execute(params![first, count, engine, ms(append.received), bytes, sum, stored.as_ref()])?;
     if let Some(moved) = &append.moved {
         moved.write(db, engine, first)?;
     }
