@@ -135,6 +135,20 @@ async fn two_hundred_thousand_events_are_all_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_down_holds_back_no_other() {
+    let (mut down, up, folder) = (ScriptedEngine::unix().await, ScriptedEngine::unix().await, TempDir::new().unwrap());
+    let second = format!("[engines.other]\nhost = \"{}\"\n", up.host());
+    let program = watching(&mut configured(&folder, &down, &second), &down).await;
+    up.subscribed(1).await;
+    down.stop().await;
+    program.output(|output| output.contains("engine_lost"));
+    up.send(die("worker").line());
+    program.output(|output| output.contains("other worker die"));
+    let ended = program.terminate();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bounded_run_tells_one_digest_and_ends() {
     let (engine, folder) = (ScriptedEngine::unix().await, TempDir::new().unwrap());
     for name in ["web", "db", "worker"] {

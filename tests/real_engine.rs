@@ -123,7 +123,9 @@ fn a_report_without_an_engine_fails_and_says_what_to_do() {
 /// Tests that start an engine of their own, or become another user.
 mod as_root {
     use std::fs;
+    use std::process::Command;
     use std::thread;
+    use std::time::{Duration, Instant};
 
     use dockbell_tests::docker::{Container, Requests, engine, import_images};
     use dockbell_tests::program::{Program, program};
@@ -176,6 +178,39 @@ mod as_root {
         assert!(ended.status.success() && ended.output.contains("gap"), "{ended:?}");
         assert_eq!(ended.output.matches(&format!("{} die", web.name())).count(), 1, "{}", ended.output);
         drop(web);
+        drop(daemon);
+    }
+
+    #[test]
+    fn events_that_the_engine_dropped_while_dockbell_stood_still_are_found_and_the_engine_is_as_quick_as_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Dockerd::start(&folder.path().join("e")).unwrap();
+        let docker = Docker::at(&daemon.socket());
+        import_images(&docker);
+        let dockbell = watching(&docker);
+        let renamed = Container::create(&docker, "renamed", &[], &[]);
+        let id = renamed.told_to(&["inspect", "--format", "{{.Id}}"]);
+        let signal = |signal: &str| {
+            assert!(Command::new("kill").args([signal, &dockbell.id().to_string()]).status().unwrap().success());
+        };
+        let mut requests = Requests::to(&docker);
+        let mut rename = |count: usize, name: &str| {
+            let begun = Instant::now();
+            (0..count).for_each(|n| requests.post(&format!("/containers/{id}/rename?name={name}-{n}")));
+            begun.elapsed() / u32::try_from(count).unwrap()
+        };
+        rename(50, "before");
+        signal("-STOP");
+        // The engine holds some 1,300 events for a reader, the socket included; then it waits 100 ms for each and drops it.
+        rename(1_500, "meanwhile");
+        signal("-CONT");
+        let output = dockbell.output(|output| output.contains("did not read fast enough"));
+        assert!(output.contains("meanwhile-1499"), "the last ones are told");
+        let after = rename(50, "after");
+        assert!(after < Duration::from_millis(60), "the engine no longer waits for us: {after:?}");
+        assert!(dockbell.terminate().status.success());
+        docker.run(&["rm", &id]).unwrap();
+        drop(renamed);
         drop(daemon);
     }
 
