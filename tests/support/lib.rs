@@ -6,6 +6,7 @@ pub mod deliver;
 pub mod docker;
 pub mod engine;
 pub mod guests;
+pub mod load;
 pub mod program;
 pub mod rig;
 pub mod smtp;
