@@ -1,10 +1,12 @@
 //! The events of one engine on their way to the routes: facts are added, then they are stored, then every route has them.
 
+use std::sync::Arc;
+
 use crate::engine::{Batch, Engine};
 use crate::event::Event;
 use crate::lifecycle::{Inspected, Lifecycle};
 use crate::queue::Receiver;
-use crate::store::StoreError;
+use crate::store::{EngineCursor, Moved, StoreError};
 
 use super::recorder::Recorder;
 
@@ -17,13 +19,25 @@ pub struct Feed {
     engine: Engine,
     lifecycle: Lifecycle,
     recorder: Recorder,
+    /// Stored before anything else.
+    moved: Option<Moved>,
 }
 
 impl Feed {
     /// The way from an engine into the journal.
     #[must_use]
     pub fn new(engine: Engine, recorder: Recorder) -> Self {
-        Self { engine, lifecycle: Lifecycle::new(), recorder }
+        Self { engine, lifecycle: Lifecycle::new(), recorder, moved: None }
+    }
+
+    /// Another engine than the one that is known answers under the name: from now on the store is that of the engine `id`.
+    /// The position stays: it is not found in what the new engine repeats, and so the gap is told even if the program is
+    /// killed before the reader has told it.
+    #[must_use]
+    pub fn of_another(mut self, id: Arc<str>, position: Option<&EngineCursor>) -> Self {
+        let (last_nanos, anchor) = position.map_or((None, None), |known| (known.last_nanos, known.anchor));
+        self.moved = Some(Moved { engine_id: Some(id), last_nanos, anchor, keys: Vec::new() });
+        self
     }
 
     /// Runs until the reader's queue ends and everything is stored.
@@ -31,6 +45,9 @@ impl Feed {
     /// # Errors
     /// The store is broken or closed. What has no room is no error: it waits, and so does what comes behind it.
     pub async fn run(mut self, mut events: Receiver<Batch>) -> Result<(), StoreError> {
+        if let Some(moved) = self.moved.take() {
+            self.recorder.put(Vec::new(), |_| None, Some(moved)).await?;
+        }
         let mut more = true;
         while more || !self.recorder.is_empty() {
             tokio::select! {
