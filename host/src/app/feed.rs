@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::engine::{Batch, Engine};
 use crate::event::Event;
 use crate::lifecycle::{Inspected, Lifecycle};
@@ -28,6 +30,15 @@ impl Feed {
     #[must_use]
     pub fn new(engine: Engine, recorder: Recorder) -> Self {
         Self { engine, lifecycle: Lifecycle::new(), recorder, moved: None }
+    }
+
+    /// Nothing was ever read of this engine: should the program be killed before anything happens there, the next one begins
+    /// where this one began, not at its own start.
+    #[must_use]
+    pub fn of_unknown(mut self, now: Timestamp) -> Self {
+        let last_nanos = i64::try_from(now.as_nanosecond()).ok();
+        self.moved = Some(Moved { engine_id: None, last_nanos, anchor: None, keys: Vec::new() });
+        self
     }
 
     /// Another engine than the one that is known answers under the name: from now on the store is that of the engine `id`.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
@@ -125,6 +126,8 @@ impl Watch {
             let mut feed = Feed::new(engine.clone(), Recorder::new(&store, engine.name(), inlets.clone()));
             if let Some(id) = strangers.remove(engine.name()) {
                 feed = feed.of_another(id, resume.as_ref());
+            } else if span.is_none() && resume.as_ref().is_none_or(|known| known.last_nanos.is_none()) {
+                feed = feed.of_unknown(Timestamp::now());
             }
             work.spawn(feed.run(receiver));
             readers.spawn(engine::read(engine, span.unwrap_or_default(), resume, sender, stop.clone()));
