@@ -292,6 +292,32 @@ async fn a_message_about_a_failure_that_fails_itself_is_not_told_again() {
     assert!(matches!(&outbox.troubles()[..], [Trouble::DeadLetter { .. }]), "{:?}", outbox.troubles());
 }
 
+#[tokio::test]
+async fn a_message_whose_bytes_the_disk_has_changed_is_not_sent_but_told() {
+    let (_folder, place) = state();
+    let server = ScriptedSmtp::start().await;
+    server.always(Stage::Greeting, Fault::reply("421 not now"));
+    let outbox = Post::mail_in(&place, &email(server.port()), in_an_hour()).await;
+    outbox.send("ops", &message(1, "web died")).await;
+    outbox.send("ops", &message(2, "db died")).await;
+    failed_attempts(&outbox, "ops", 1).await;
+    let path = outbox.store.path().to_owned();
+    outbox.end(Duration::ZERO).await;
+    let database = rusqlite::Connection::open(path).unwrap();
+    database.execute("UPDATE body SET wire = CAST(wire || 'x' AS BLOB) WHERE message = 1", ()).unwrap();
+    drop(database);
+
+    server.heal();
+    let outbox = Post::mail_in(&place, &email(server.port()), soon()).await;
+    let mails = server.wait_for(1).await;
+    assert!(String::from_utf8_lossy(&mails[0].bytes).contains("Subject: db died"));
+    outbox.all_told().await;
+    let [held] = &outbox.messages().await[..] else { panic!("one is left") };
+    assert_eq!((held.state, held.subject.as_str()), (MessageState::Held, "web died"));
+    let [Trouble::DeadLetter { id, error, .. }] = &outbox.troubles()[..] else { panic!("{:?}", outbox.troubles()) };
+    assert!(*id == held.id && error.contains("the disk has changed the bytes"), "{error}");
+}
+
 /// A terminal at this place; the one that writes messages has none.
 fn terminal(place: impl AsyncWrite + Send + Sync + Unpin + 'static) -> [Sink; 2] {
     let on = |place| Sink::Stdout(Stdout::to(Output::Text, false, place));

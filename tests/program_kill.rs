@@ -2,6 +2,7 @@
 //! time at which it would have been told.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -219,6 +220,51 @@ async fn a_kill_while_the_mail_server_is_down_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_happens_after_a_kill_is_told_even_if_nothing_had_happened_before() {
+    let rig = rig("0s", "50ms").await;
+    let program = rig.start().await;
+    let database = rig.state().join("state.db");
+    let positions = || {
+        let database = rusqlite::Connection::open_with_flags(&database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+        database.unwrap().query_row("SELECT count(*) FROM position", (), |row| row.get::<_, u32>(0)).unwrap()
+    };
+    let begun = Instant::now();
+    while positions() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "no position is stored");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    program.kill();
+    rig.engine.send(numbered(0));
+    let program = rig.start().await;
+    rig.wait_told(|told| total(told) == 1).await;
+    program.terminate();
+    assert_told(&rig, 0..1);
+    assert_eq!(own(&rig.told(), "gap"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_for_a_sink_that_no_route_tells_any_more_wait_until_one_does() {
+    let (rig, archive) = archived("0s", "50ms").await;
+    rig.mail.always(Stage::Greeting, Fault::reply("421 4.3.2 not now"));
+    let program = rig.start().await;
+    happen(&rig, &program, 0..3);
+    archive_holds(&archive, |told| total(told) == 3).await;
+    program.kill();
+    rig.mail.heal();
+    let with_mail = fs::read_to_string(rig.file("dockbell.toml")).unwrap();
+    fs::write(rig.file("dockbell.toml"), with_mail.replace("[\"ops\", \"archive\"]", "[\"archive\"]")).unwrap();
+    let program = rig.start().await;
+    let ended = program.terminate();
+    assert!(ended.log.contains("messages wait for sinks that no route tells any more"), "{}", ended.log);
+    assert!(rig.told().is_empty());
+    fs::write(rig.file("dockbell.toml"), with_mail).unwrap();
+    let program = rig.start().await;
+    rig.wait_told(|told| total(told) == 3).await;
+    program.terminate();
+    assert_told(&rig, 0..3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kill_in_a_burst_tells_what_was_read_once_and_that_the_rest_is_missing() {
     const BURST: u32 = 20_000;
     let rig = rig("0s", "200ms").await;
@@ -313,20 +359,20 @@ async fn a_copied_directory_sends_none_of_the_other_hosts_messages() {
     // The same place, and another engine.
     rig.engine.be("engine-2");
     rig.engine.forget();
+    rig.mail.always(Stage::Greeting, Fault::reply("421 4.3.2 not now"));
     let program = rig.start_in(&copy).await;
     program.logged("the state directory is another engine's");
-    happen(&rig, &program, 5..6);
-    let told = rig.wait_told(|told| total(told) >= 1 && own(told, "gap") >= 1).await;
-    assert_eq!(counted(&told), expected(5..6), "{told:#?}");
-    program.terminate();
-    assert_eq!(counted(&rig.told()), expected(5..6));
-
-    // Once more: it belongs to the new engine now, and nothing of it is held.
+    program.output(|output| output.contains("another engine answers under this name"));
+    program.kill();
+    // From now on it is that engine's, even if nothing has happened there.
+    rig.mail.heal();
     let program = rig.start_in(&copy).await;
-    happen(&rig, &program, 6..7);
-    rig.wait_told(|told| total(told) >= 2).await;
+    rig.wait_told(|told| own(told, "gap") >= 1).await;
+    happen(&rig, &program, 5..6);
+    rig.wait_told(|told| total(told) >= 1).await;
     let log = program.terminate().log;
-    assert!(!log.contains("another engine"), "{log}");
+    assert!(!log.contains("the state directory is another engine's"), "{log}");
+    assert_eq!(counted(&rig.told()), expected(5..6));
 }
 
 fn copied(from: &Path, to: &Path) {

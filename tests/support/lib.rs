@@ -7,6 +7,7 @@ pub mod docker;
 pub mod engine;
 pub mod guests;
 pub mod http_server;
+pub mod load;
 pub mod program;
 pub mod rig;
 pub mod smtp;

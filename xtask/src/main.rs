@@ -7,6 +7,7 @@ mod record;
 mod steps;
 mod test;
 mod tools;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   test           fetch what the tests need, then check and test everything; with a real engine and mail server
+  torture        kill dockbell 1,000 times at random moments under load; --kills N for another number
   bench          print how fast dockbell is, beside `docker events`
   plugins        build the bundled plugins from source into plugins/target/components
   dist           build them and write plugins/dist, which is committed
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["test"] => test::test(),
+        ["torture", arguments @ ..] => torture::torture(arguments),
         ["bench"] => bench(),
         ["plugins"] => plugins::run(),
         ["dist"] => dist::write(),

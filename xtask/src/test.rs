@@ -9,7 +9,7 @@ use real_engine::{Engine, Tiny};
 use crate::commands::{cargo, run};
 use crate::plugins::root;
 use crate::steps::Steps;
-use crate::{dist, tools};
+use crate::{dist, tools, torture};
 
 /// Tests that need a real engine or a real mail server (feature `real` of `dockbell-tests`).
 const REAL: &[&str] = &["--test", "real_engine", "--test", "real_smtp", "--test", "container_image"];
@@ -31,6 +31,7 @@ pub(crate) fn test() -> Result<()> {
     steps.step("plugins: built from source, as committed", dist::check)?;
     steps.step("plugins: tests", || run(in_plugins(&mut cargo(&["test", "--locked", "--workspace"]))))?;
     steps.step("tests", || run(&mut cargo(&["test", "--locked"])))?;
+    steps.step("tests: killed fifty times", || torture::kill(50))?;
     steps.step("tests: real engine, real mail server", || real(&python))?;
     steps.finish();
     Ok(())

@@ -1,8 +1,10 @@
 //! The events of one engine on their way to the routes: facts are added, then they are stored, then every route has them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use super::patience;
@@ -12,7 +14,7 @@ use crate::engine::{Batch, Container, Engine};
 use crate::event::{Event, OWN_KIND};
 use crate::lifecycle::{Containers, Inspected, Lifecycle};
 use crate::queue::Receiver;
-use crate::store::{ContainerState, Store, StoreError};
+use crate::store::{ContainerState, EngineCursor, Moved, Store, StoreError};
 
 /// Batches up to this size have their dead containers inspected; in a burst the event's own words must do.
 const QUIET: usize = 8;
@@ -27,13 +29,15 @@ pub struct Feed {
     recorder: Recorder,
     /// What is known of the containers, and where that outlives the program; none for a run that ends by itself.
     memory: Option<(Containers, Store)>,
+    /// Stored before anything else.
+    moved: Option<Moved>,
 }
 
 impl Feed {
     /// The way from an engine into the journal.
     #[must_use]
     pub fn new(engine: Engine, recorder: Recorder) -> Self {
-        Self { engine, lifecycle: Lifecycle::new(), recorder, memory: None }
+        Self { engine, lifecycle: Lifecycle::new(), recorder, memory: None, moved: None }
     }
 
     /// The same, and after a gap it compares the containers with what was known of them, and tells what must have happened.
@@ -51,11 +55,33 @@ impl Feed {
         Ok(self)
     }
 
+    /// Nothing was ever read of this engine: should the program be killed before anything happens there, the next one begins
+    /// where this one began, not at its own start.
+    #[must_use]
+    pub fn of_unknown(mut self, now: Timestamp) -> Self {
+        let last_nanos = i64::try_from(now.as_nanosecond()).ok();
+        self.moved = Some(Moved { engine_id: None, last_nanos, anchor: None, keys: Vec::new() });
+        self
+    }
+
+    /// Another engine than the one that is known answers under the name: from now on the store is that of the engine `id`.
+    /// The position stays: it is not found in what the new engine repeats, and so the gap is told even if the program is
+    /// killed before the reader has told it.
+    #[must_use]
+    pub fn of_another(mut self, id: Arc<str>, position: Option<&EngineCursor>) -> Self {
+        let (last_nanos, anchor) = position.map_or((None, None), |known| (known.last_nanos, known.anchor));
+        self.moved = Some(Moved { engine_id: Some(id), last_nanos, anchor, keys: Vec::new() });
+        self
+    }
+
     /// Runs until the reader's queue ends and everything is stored.
     ///
     /// # Errors
     /// The store is broken or closed. What has no room is no error: it waits, and so does what comes behind it.
     pub async fn run(mut self, mut events: Receiver<Batch>) -> Result<(), StoreError> {
+        if let Some(moved) = self.moved.take() {
+            self.recorder.put(Vec::new(), |_| None, Some(moved)).await?;
+        }
         let mut more = true;
         let mut remember_at = Instant::now() + REMEMBER_EVERY;
         let mut learning = self.learn();

@@ -1,5 +1,8 @@
 //! The store when the program starts: what was left there, and whether it belongs to these engines and this configuration.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::store::{Notice, Opened, Options, Place, Store, StoreError};
@@ -33,20 +36,25 @@ pub(super) async fn open(place: Place, own: &Own) -> anyhow::Result<Store> {
     Ok(store)
 }
 
+/// Engines that are not those that the store knows under their names, and their ids.
+pub(super) type Strangers = BTreeMap<Arc<str>, Arc<str>>;
+
 /// Looks whether the store is that of these engines. A copy of another host's would send that host's messages again.
 ///
 /// # Errors
 /// The store is broken.
-pub(super) async fn recognise(store: &Store, engines: &[Engine]) -> Result<(), StoreError> {
-    let mut strange = false;
+pub(super) async fn recognise(store: &Store, engines: &[Engine]) -> Result<Strangers, StoreError> {
+    let mut strangers = Strangers::new();
     for engine in engines {
         let Some(known) = patience::wait(|| store.cursor(engine.name())).await?.and_then(|cursor| cursor.engine_id)
         else {
             continue;
         };
-        strange |= engine.id().await.is_some_and(|id| id != known);
+        if let Some(id) = engine.id().await.filter(|id| *id != known) {
+            strangers.insert(Arc::clone(engine.name()), id);
+        }
     }
-    if strange {
+    if !strangers.is_empty() {
         let held = patience::wait(|| store.hold_all()).await?;
         if held > 0 {
             tracing::error!(
@@ -56,7 +64,7 @@ pub(super) async fn recognise(store: &Store, engines: &[Engine]) -> Result<(), S
             );
         }
     }
-    Ok(())
+    Ok(strangers)
 }
 
 /// Lets go of what belongs to routes and sinks that are no longer configured.
@@ -68,13 +76,15 @@ pub(super) async fn match_configuration(store: &Store, config: &Config) -> Resul
     for (route, open) in patience::wait(|| store.retain_routes(&routes)).await? {
         tracing::warn!(route, open_digests = open, "the route is no longer configured; it is forgotten");
     }
-    let sinks: Vec<&str> = config.sinks.keys().map(String::as_str).collect();
+    // One that no route tells is not opened, so nobody would deliver what waits for it.
+    let sinks: BTreeSet<&str> = config.routes.values().flat_map(|route| &route.to).map(String::as_str).collect();
+    let sinks: Vec<&str> = sinks.into_iter().collect();
     let (orphaned, back) = patience::wait(|| store.match_sinks(&sinks)).await?;
     if orphaned > 0 {
-        tracing::warn!(messages = orphaned, "messages wait for sinks that are no longer configured");
+        tracing::warn!(messages = orphaned, "messages wait for sinks that no route tells any more");
     }
     if back > 0 {
-        tracing::info!(messages = back, "messages are sent whose sinks are configured again");
+        tracing::info!(messages = back, "messages are sent whose sinks are told again");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
@@ -42,6 +43,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Watch {
     engines: Vec<Engine>,
+    strangers: state::Strangers,
     tellers: Vec<Teller>,
     shared: Shared,
     own_events: UnboundedReceiver<Event>,
@@ -77,7 +79,7 @@ impl Watch {
         let (own, own_events) = Own::new();
         let store = state::open(place, &own).await?;
         let engines = reach(&config, span.is_some()).await?;
-        state::recognise(&store, &engines).await?;
+        let strangers = state::recognise(&store, &engines).await?;
         state::match_configuration(&store, &config).await?;
         let alarm = alarm(own.clone());
         let outbox = Arc::new(Outbox::start(store.clone(), couriers, Retry::default(), &alarm));
@@ -90,7 +92,7 @@ impl Watch {
             tracing::info!(route = &**route.name(), to = to.join(","), "telling");
             tellers.push(Teller::open(route, &to, shared.clone()).await?);
         }
-        Ok(Self { engines, tellers, shared, own_events, span, grace: config.grace, _runtime: runtime })
+        Ok(Self { engines, strangers, tellers, shared, own_events, span, grace: config.grace, _runtime: runtime })
     }
 
     /// Where events and messages are kept.
@@ -106,7 +108,7 @@ impl Watch {
     /// The store does not work any more, or a part of dockbell failed: the program has to end, and its next start goes on
     /// with what is whole. A route that is gone, while the others run, would be silent for ever.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Ended> {
-        let Self { engines, tellers, shared, own_events, span, grace, .. } = self;
+        let Self { engines, mut strangers, tellers, shared, own_events, span, grace, .. } = self;
         let Shared { store, outbox, own, .. } = shared;
         // Each ends the next: readers their feeds, feeds the routes.
         let mut work = JoinSet::new();
@@ -119,16 +121,21 @@ impl Watch {
         let mut readers = JoinSet::new();
         for engine in engines {
             let (sender, receiver) = queue(READ_QUEUE);
-            let mut feed = Feed::new(engine.clone(), Recorder::new(&store, engine.name(), inlets.clone()));
-            if span.is_none() {
-                feed = feed.comparing(store.clone()).await?;
-            }
-            work.spawn(feed.run(receiver));
             // A report about the past is none of the position.
             let resume = match span {
                 Some(_) => None,
                 None => patience::wait(|| store.cursor(engine.name())).await?,
             };
+            let mut feed = Feed::new(engine.clone(), Recorder::new(&store, engine.name(), inlets.clone()));
+            if let Some(id) = strangers.remove(engine.name()) {
+                feed = feed.of_another(id, resume.as_ref());
+            } else if span.is_none() && resume.as_ref().is_none_or(|known| known.last_nanos.is_none()) {
+                feed = feed.of_unknown(Timestamp::now());
+            }
+            if span.is_none() {
+                feed = feed.comparing(store.clone()).await?;
+            }
+            work.spawn(feed.run(receiver));
             readers.spawn(engine::read(engine, span.unwrap_or_default(), resume, sender, stop.clone()));
         }
         if span.is_none() {
@@ -142,11 +149,7 @@ impl Watch {
         tokio::select! {
             () = read => {}
             () = stop.cancelled() => {}
-            () = outbox.all_gone() => {
-                work.shutdown().await;
-                store.close().await?;
-                return Ok(Ended::Well);
-            }
+            () = outbox.all_gone() => stop.cancel(),
             error = outbox.broken() => return Err(error.into()),
             error = broken(&mut work) => return Err(error),
         }

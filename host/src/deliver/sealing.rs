@@ -24,8 +24,9 @@ impl Sinks {
     pub fn seal(&self, sink: &str, messages: &[Message], batch: Option<&Batch>) -> Vec<NewMessage> {
         // The configuration is checked: whatever a route tells exists.
         let Some(place) = self.0.get(sink) else { return Vec::new() };
-        let alarm =
-            batch.is_some_and(|batch| batch.total > 0 && batch.events.iter().all(|event| is_about_delivery(event)));
+        let alarm = batch.is_some_and(|batch| {
+            batch.total > 0 && batch.counts.iter().all(|(what, _)| ALARMS.contains(&what.as_str()))
+        });
         // Several messages of one batch cannot be told from each other later, and so are not merged.
         let batch = batch.filter(|_| messages.len() == 1).and_then(|batch| serde_json::to_vec(batch).ok());
         let mut sealed = Vec::new();
@@ -56,13 +57,55 @@ impl Sinks {
     }
 }
 
-/// Whether a batch says nothing but that a sink does not deliver: that sink is not told so.
+/// What is counted of a batch that says that something was not delivered.
+const ALARMS: [&str; 2] = ["dockbell sink_failed", "dockbell dead_letter"];
+
+/// Whether a batch says nothing but that a sink does not deliver: that sink is not told so. Of a large batch not all events
+/// are known, and so it is told.
 #[must_use]
 pub fn is_about(batch: &Batch, sink: &str) -> bool {
-    let about = |event: &Event| is_about_delivery(event) && event.attribute("sink") == Some(sink);
-    !batch.events.is_empty() && batch.events.iter().all(|event| about(event))
+    let about = |event: &Event| {
+        let alarm = event.kind == OWN_KIND && matches!(event.action.as_str(), "sink_failed" | "dead_letter");
+        alarm && event.attribute("sink") == Some(sink)
+    };
+    let all = u32::try_from(batch.events.len()) == Ok(batch.total);
+    all && !batch.events.is_empty() && batch.events.iter().all(|event| about(event))
 }
 
-fn is_about_delivery(event: &Event) -> bool {
-    event.kind == OWN_KIND && matches!(event.action.as_str(), "sink_failed" | "dead_letter")
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::message::Phase;
+
+    fn batch(total: u32, events: impl IntoIterator<Item = Event>) -> Batch {
+        Batch {
+            route: "all".into(),
+            group: String::new(),
+            phase: Phase::Digest,
+            total,
+            span_nanos: (0, 0),
+            counts: vec![],
+            events: events.into_iter().map(Arc::new).collect(),
+            notes: vec![],
+        }
+    }
+
+    fn failed(sink: &str) -> Event {
+        Event::own(OWN_KIND.into(), "sink_failed", 1, vec![("sink".to_owned(), sink.to_owned())])
+    }
+
+    #[test]
+    fn a_sink_is_not_told_that_it_fails_but_others_are() {
+        let told = batch(2, [failed("ops"), failed("ops")]);
+        assert!(is_about(&told, "ops") && !is_about(&told, "chat"));
+        assert!(!is_about(&batch(2, [failed("ops"), failed("chat")]), "ops"));
+        assert!(!is_about(&batch(2, [failed("ops"), Event::default()]), "ops"));
+    }
+
+    #[test]
+    fn what_a_large_digest_does_not_hold_in_full_is_told_to_all() {
+        assert!(!is_about(&batch(101, (0..100).map(|_| failed("ops"))), "ops"), "one of them may be a container's");
+    }
 }

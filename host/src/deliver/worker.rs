@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::lane::Lane;
 use super::{Alarm, Attempt, Failure, Fault, Retry, Sealed, Sink, Trouble, clean};
-use crate::store::{Due, End, Ended, MessageState, Outcome, Outgoing, Store, StoreError, Then};
+use crate::store::{Due, End, Ended, Filter, MessageState, Outcome, Outgoing, Store, StoreError, Then};
 
 /// How long a sink keeps what it holds open, such as a connection, while nothing comes.
 const WARM: Duration = Duration::from_secs(5);
@@ -156,7 +156,7 @@ impl Worker {
                 taken => break taken?,
             }
         };
-        let Some(outgoing) = taken else { return Ok(()) };
+        let Some(outgoing) = taken else { return self.tell_held(number).await };
         let sealed = Sealed {
             id: outgoing.id,
             subject: outgoing.subject.clone(),
@@ -168,6 +168,24 @@ impl Worker {
         let attempt = self.sink.deliver(&sealed).await;
         let Some(outgoing) = self.current.take() else { return Ok(()) };
         self.settle(&outgoing, attempt).await
+    }
+
+    /// A message that could not be taken for sending was dealt with by a person meanwhile, or the disk has changed its bytes.
+    async fn tell_held(&self, number: i64) -> Result<(), StoreError> {
+        let sink = Some(self.lane.sink.to_string());
+        let filter = Filter { sink, states: vec![MessageState::Held], after: number - 1, most: 1 };
+        let found = match self.store.messages(filter).await {
+            Err(error) if error.is_passing() => return Ok(()),
+            found => found?,
+        };
+        let Some(held) = found.into_iter().find(|held| held.number == number) else { return Ok(()) };
+        let (sink, subject) = (Arc::clone(&self.lane.sink), clean::line(&held.subject, 200));
+        let error = held.error.unwrap_or_default();
+        error!(%sink, message = %held.id, route = held.route, subject, error, "A message is held, and is not sent.");
+        if !held.alarm {
+            self.alarm.tell(Trouble::DeadLetter { sink, id: held.id, subject, error });
+        }
+        Ok(())
     }
 
     /// Draws the consequences of an attempt.
