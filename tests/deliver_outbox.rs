@@ -1,9 +1,10 @@
 //! The outbox: what is in the store is delivered, by this program or the next, and what is not delivered is said.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -34,19 +35,39 @@ impl std::io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
+thread_local! {
+    /// Where this thread's lines go.
+    static RECORDING: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
 
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+/// Finds the log of the thread. One subscriber for all: tracing remembers what nobody wants, and forgets it too late when
+/// threads bring and take away subscribers of their own.
+struct PerThread;
+
+impl<'a> MakeWriter<'a> for PerThread {
+    type Writer = Log;
+
+    fn make_writer(&'a self) -> Log {
+        RECORDING.with_borrow(|log| log.clone().unwrap_or_default())
+    }
+}
+
+/// Ends a recording when it is dropped.
+struct Recording;
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        RECORDING.set(None);
     }
 }
 
 impl Log {
     /// Keeps what this thread logs until the guard is dropped.
-    fn record(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt().with_writer(self.clone()).with_ansi(false).finish();
-        tracing::subscriber::set_default(subscriber)
+    fn record(&self) -> Recording {
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| tracing_subscriber::fmt().with_writer(PerThread).with_ansi(false).init());
+        RECORDING.set(Some(self.clone()));
+        Recording
     }
 
     fn text(&self) -> String {
