@@ -89,6 +89,7 @@ mod tests {
             counts: vec![],
             events: events.into_iter().map(Arc::new).collect(),
             notes: vec![],
+            between: String::new(),
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Cursor {
     replay: Option<Replay>,
     /// The anchor of an earlier run, until a connection has looked for it.
     resumed: Option<u128>,
+    /// The engine no longer knows the last event, which was told as a gap; nothing came since.
+    adrift: bool,
     /// Keys that were not handed on yet, see [`Cursor::moved`].
     fresh: Vec<u128>,
     scratch: Vec<u8>,
@@ -81,18 +83,24 @@ impl Cursor {
         let EngineCursor { last_nanos, anchor, keys, .. } = known;
         let newest = keys.len().saturating_sub(KNOWN);
         let keys: VecDeque<u128> = keys.into_iter().skip(newest).collect();
-        let resumed = anchor.or_else(|| keys.back().copied());
-        Self { keys, last: last_nanos, resumed, ..Self::default() }
+        Self { keys, last: last_nanos, resumed: anchor, adrift: anchor.is_none(), ..Self::default() }
     }
 
     /// How far the stream was read since the last call; none when no event came. It is to be kept together with them.
     pub fn moved(&mut self) -> Option<Moved> {
-        if self.fresh.is_empty() {
-            return None;
-        }
+        (!self.fresh.is_empty()).then(|| self.position())
+    }
+
+    /// How far the stream was read, with the keys since the last call.
+    pub fn position(&mut self) -> Moved {
         let undecided = self.replay.as_ref().and_then(|replay| replay.anchor);
-        let anchor = undecided.or_else(|| self.keys.back().copied());
-        Some(Moved { engine_id: None, last_nanos: self.last, anchor, keys: std::mem::take(&mut self.fresh) })
+        let anchor = undecided.or_else(|| self.anchor());
+        Moved { engine_id: None, last_nanos: self.last, anchor, keys: std::mem::take(&mut self.fresh) }
+    }
+
+    /// What the engine must still know when it is asked the next time.
+    fn anchor(&self) -> Option<u128> {
+        self.keys.back().copied().filter(|_| !self.adrift)
     }
 
     /// Where to ask from when the engine's time is `now`: a minute before the last event, or `first` when there was none.
@@ -118,7 +126,7 @@ impl Cursor {
         let undecided = self.replay.take().and_then(|replay| replay.anchor).or(self.resumed.take());
         self.replay = Some(Replay {
             seen: self.keys.iter().copied().collect(),
-            anchor: undecided.or_else(|| self.keys.back().copied()),
+            anchor: undecided.or_else(|| self.anchor()),
             began: super::parse::nanos(began),
             again,
             oldest: None,
@@ -142,6 +150,8 @@ impl Cursor {
     /// The engine has repeated all it remembers. None when that was known already.
     pub fn replayed(&mut self) -> Option<Replayed> {
         let replay = self.replay.take()?;
+        // It is told once. The next event is the next anchor.
+        self.adrift |= replay.anchor.is_some() && replay.oldest.is_none();
         Some(Replayed { lost_anchor: replay.anchor.is_some(), count: replay.count, oldest_nanos: replay.oldest })
     }
 
@@ -167,6 +177,7 @@ impl Cursor {
         }
         self.keys.push_back(key);
         self.fresh.push(key);
+        self.adrift = false;
         self.last = Some(event.time_nanos);
         verdict
     }
@@ -271,6 +282,20 @@ mod tests {
         let cursor = again();
         assert!(!cursor.ends_replay(&event("b", 201)), "the clock is known to a second");
         assert!(cursor.ends_replay(&event("b", 202)));
+    }
+
+    #[test]
+    fn what_the_engine_forgot_is_told_once_however_often_the_program_starts_again() {
+        let mut cursor = again();
+        assert!(cursor.replayed().unwrap().lost_anchor);
+        let kept = cursor.position();
+        let known = EngineCursor { last_nanos: kept.last_nanos, anchor: kept.anchor, keys: vec![1], engine_id: None };
+        for mut cursor in [cursor, Cursor::resume(known)] {
+            cursor.connected(at(400), true);
+            assert!(!cursor.replayed().unwrap().lost_anchor);
+            cursor.take(&event("b", 401));
+            assert!(cursor.position().anchor.is_some());
+        }
     }
 
     #[test]

@@ -104,12 +104,18 @@ impl Intake {
             self.keep(event, &line);
         }
         self.flush();
-        self.outlet.tell_missing("the engine dropped events because dockbell did not read fast enough", from, to);
+        self.outlet.tell_missing("the engine dropped events because dockbell did not read fast enough", from, to, None);
     }
 
     /// Whether nothing waits to go out.
     pub(super) fn is_empty(&self) -> bool {
         self.batch.events.is_empty()
+    }
+
+    /// How far the stream was read. What is not handed over yet goes first.
+    pub(super) fn position(&mut self) -> Moved {
+        self.flush();
+        Moved { engine_id: self.id.clone(), ..self.cursor.position() }
     }
 
     /// Hands over what there is.

@@ -8,6 +8,7 @@ use super::batch::Batch;
 use super::parse::nanos;
 use crate::event::Event;
 use crate::queue::{Refused, Sender, Weigh};
+use crate::store::Moved;
 
 /// Puts batches of events into the queue. When the queue is full it counts, and tells the gap as soon as there is room.
 #[derive(Debug)]
@@ -52,10 +53,15 @@ impl Outlet {
     }
 
     /// Tells that events between two times are missing.
-    pub(super) fn tell_missing(&mut self, reason: &str, from: Timestamp, to: Timestamp) {
+    /// `moved` is the position in the stream behind the gap.
+    pub(super) fn tell_missing(&mut self, reason: &str, from: Timestamp, to: Timestamp, moved: Option<Moved>) {
         tracing::error!(engine = %self.engine, "events are missing between {from} and {to}: {reason}");
         let texts = [("from", from.to_string()), ("reason", reason.to_owned()), ("to", to.to_string())];
-        self.tell("gap", texts.map(|(name, value)| (name.to_owned(), value)).into());
+        let attributes = texts.map(|(name, value)| (name.to_owned(), value)).into();
+        let gap = Event::own(Arc::clone(&self.engine), "gap", nanos(Timestamp::now()), attributes);
+        let mut batch = own(gap);
+        batch.moved = moved;
+        self.push(batch);
     }
 
     /// Whether there is a gap that could not be told yet.

@@ -155,7 +155,7 @@ impl Reader {
             self.intake.cursor = Cursor::default();
             (self.first, self.gap_from) = (None, None);
             let reason = format!("another engine answers under this name: {id}, before it was {before}");
-            self.intake.outlet.tell_missing(&reason, last.unwrap_or(met.clock.at), met.clock.at);
+            self.intake.outlet.tell_missing(&reason, last.unwrap_or(met.clock.at), met.clock.at, None);
         }
         self.intake.id = Some(id);
     }

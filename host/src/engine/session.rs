@@ -189,7 +189,9 @@ impl<'a> Session<'a> {
             _ if replayed.lost_anchor => gap_from.unwrap_or(to),
             _ => return,
         };
-        self.intake.outlet.tell_missing("the engine no longer remembers what happened", from.min(to), to);
+        let position = self.intake.position();
+        let reason = "the engine no longer remembers what happened";
+        self.intake.outlet.tell_missing(reason, from.min(to), to, Some(position));
     }
 }
 
