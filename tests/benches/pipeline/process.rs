@@ -68,6 +68,8 @@ impl Program {
         let child = Command::new(env!("CARGO_BIN_EXE_dockbell-under-test"))
             .arg("--config")
             .arg(config)
+            .arg("--state")
+            .arg(folder.path().join("state"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
