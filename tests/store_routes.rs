@@ -27,9 +27,9 @@ async fn a_restart_finds_open_digests_with_their_due_times() {
     let store = open(directory.path()).store;
     assert_eq!(store.groups("default").await.unwrap(), rows);
     assert_eq!(store.groups("nobody").await.unwrap(), []);
-    // A clock that was set back leaves no digest waiting for long.
-    assert_eq!(store.clamp_due(noon(), Duration::from_secs(30)).await.unwrap(), 1);
-    assert_eq!(store.groups("default").await.unwrap()[0].due, Some(noon() + Duration::from_secs(30)));
+    // Windows may be longer than any wait of a message.
+    assert_eq!(store.clamp_due(noon(), Duration::from_secs(30)).await.unwrap(), 0);
+    assert_eq!(store.groups("default").await.unwrap(), rows);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod dist;
+mod fuzz;
 mod plugins;
 mod record;
 mod steps;
@@ -14,6 +15,7 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   test           fetch what the tests need, then check and test everything; with a real engine and mail server
+  fuzz           give each fuzz target a minute; `--seconds N` other than that, `TARGET` that one alone
   bench          print how fast dockbell is, beside `docker events`
   plugins        build the bundled plugins from source into plugins/target/components
   dist           build them and write plugins/dist, which is committed
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["test"] => test::test(),
+        ["fuzz", arguments @ ..] => fuzz::command(arguments),
         ["bench"] => bench(),
         ["plugins"] => plugins::run(),
         ["dist"] => dist::write(),

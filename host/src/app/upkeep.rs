@@ -10,8 +10,8 @@ use crate::store::{Keep, Store, StoreError};
 
 /// How often old things are looked for.
 const EVERY: Duration = Duration::from_secs(5);
-/// The longest that anything lies ahead by itself: a window of a day, or a server that asks to be left alone. What is
-/// further away was put there by a clock that has since been set back.
+/// The longest that the next attempt lies ahead by itself, and more: a server may ask to be left alone. What is further away
+/// was put there by a clock that has since been set back.
 const LONGEST_AHEAD: Duration = Duration::from_hours(24);
 
 /// Runs until the store is closed.

@@ -115,19 +115,16 @@ impl Store {
         self.change(move |db| settle(db, &route, through)).await
     }
 
-    /// Brings times that a clock set back has left too far ahead to at most `longest` from `now`: those of open digests and
-    /// of messages that are to be tried again. Gives how many there were.
+    /// Brings times that a clock set back has left too far ahead to at most `longest` from `now`: those of messages that are
+    /// to be tried again. Those of digests are for their route, which knows how long its windows are. Gives how many there
+    /// were.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn clamp_due(&self, now: Timestamp, longest: std::time::Duration) -> Result<usize, StoreError> {
         let latest = ms(now.checked_add(longest).unwrap_or(Timestamp::MAX));
-        self.change(move |db| {
-            let groups = db.execute("UPDATE digest SET due_ms = ?1 WHERE due_ms > ?1", [latest])?;
-            let messages = db.execute("UPDATE message SET next_ms = ?1 WHERE state = 0 AND next_ms > ?1", [latest])?;
-            Ok(groups + messages)
-        })
-        .await
+        self.change(move |db| db.execute("UPDATE message SET next_ms = ?1 WHERE state = 0 AND next_ms > ?1", [latest]))
+            .await
     }
 }
 
