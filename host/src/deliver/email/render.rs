@@ -1,8 +1,6 @@
 //! The mail that tells a message. Its bytes depend on nothing but the message and the configuration, so that the same
 //! message is the same mail whenever it is written.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use jiff::Timestamp;
 use lettre::Message as Mail;
@@ -98,11 +96,11 @@ fn thread(message: &Message, domain: &str) -> String {
 
 /// A line for a header: where not all is ASCII, one space between words. lettre encodes such words one by one and leaves
 /// more spaces between them as they are, which a reader must drop (RFC 2047 section 6.2): the words would stick together.
-fn words(line: &str) -> Cow<'_, str> {
+fn words(line: &str) -> String {
     if line.is_ascii() {
-        return line.into();
+        return line.to_owned();
     }
-    line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").into()
+    line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// A host name as part of a list's id: letters, digits and hyphens.
