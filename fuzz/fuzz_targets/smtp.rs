@@ -21,8 +21,8 @@ const ENCODED: [&str; 2] = ["aHVudGVyMmh1bnRlcjI=", "AGRvY2tiZWxsAGh1bnRlcjJodW5
 /// So often a reply is repeated where the input says that it has no end.
 const ENDLESS: usize = 4096;
 
-// The first byte says what is delivered and how. Then come the replies, with NUL between them: the greeting, and one for
-// each time that the client waits. When there are none left, the server hangs up or says nothing more.
+// The first byte says what is delivered and how. Then come the replies, or parts of them, with NUL between them: the
+// greeting, and one for each time that the client waits. When there are none left, the server hangs up or says nothing more.
 fuzz_target!(|input: &[u8]| {
     let [how, replies @ ..] = input else { return };
     let how = How(*how);
@@ -127,6 +127,9 @@ async fn converse(
             Some(reply) => {
                 dialogue.said.extend_from_slice(&reply);
                 let _ = stream.write_all(&reply).await;
+                if !is_whole(&dialogue.said) {
+                    continue;
+                }
             }
             None if how.stalls() => {}
             None => {
@@ -150,6 +153,12 @@ fn end(heard: &[u8]) -> Option<usize> {
     heard.windows(end.len()).position(|window| window == end).map(|start| start + end.len())
 }
 
+/// Whether a client need not wait for more of the last reply. It would wait until its limit.
+fn is_whole(said: &[u8]) -> bool {
+    let last = said.strip_suffix(b"\n").and_then(|said| said.rsplit(|byte| *byte == b'\n').next());
+    last.is_some_and(|last| last.get(3) != Some(&b'-'))
+}
+
 fn is_mail(heard: &[u8]) -> bool {
     heard.starts_with(b"From: ")
 }
@@ -161,10 +170,12 @@ fn judge(mail: &Sealed, attempt: &Attempt, dialogues: &[Dialogue]) {
     let mut pending = mail.pending.clone();
     (told.sort(), pending.sort());
     assert_eq!(told, pending);
+    // A server that was not told the secret cannot repeat it, and one that is asked again knows it from before.
+    let was_told = dialogues.len() == 1 && dialogues[0].heard.iter().any(|heard| heard.starts_with(b"AUTH "));
     for (_, failure) in &attempt.failed {
         let shown = format!("{failure} {failure:?}");
         assert!(shown.len() < 4096 && !failure.error.chars().any(char::is_control), "{shown}");
-        assert!(![PASSWORD].iter().chain(&ENCODED).any(|secret| shown.contains(secret)), "{shown}");
+        assert!(!was_told || ![PASSWORD].iter().chain(&ENCODED).any(|secret| shown.contains(secret)), "{shown}");
     }
     for to in &attempt.accepted {
         let has_it = dialogues.iter().any(|dialogue| took(dialogue, mail, to));
@@ -200,7 +211,7 @@ fn email(how: How, port: u16) -> Email {
     }
     let server = SmtpServer { host: "127.0.0.1".to_owned(), port, tls: SmtpTls::None, login, ca: None };
     let config = EmailConfig { server, from: "dockbell@example.com".to_owned(), to };
-    let limit = Duration::from_millis(if how.stalls() { 3 } else { 2_000 });
+    let limit = Duration::from_millis(if how.stalls() { 3 } else { 100 });
     let limits = Limits {
         connect: Duration::from_secs(2),
         tls: limit,
