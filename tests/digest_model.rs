@@ -97,7 +97,7 @@ impl World {
             Step::KillSealing { down, at_once } => self.killing = Some((down, at_once)),
             Step::Stop { down } => {
                 // What is open then is told before its window ends.
-                self.told.clear();
+                let told = std::mem::take(&mut self.told);
                 let was_to_be_killed = self.killing.is_some();
                 self.tell(Digest::turn_any).await;
                 if was_to_be_killed == self.killing.is_some() {
@@ -105,6 +105,9 @@ impl World {
                     assert!(self.owed.values().all(Vec::is_empty), "a stop tells all: {:?}", self.owed);
                     self.told.clear();
                     self.start_again(down, usize::MAX).await;
+                } else {
+                    // It was killed instead.
+                    told.into_iter().for_each(|(name, time)| _ = self.told.entry(name).or_insert(time));
                 }
             }
             Step::Jump { hours } => {
