@@ -120,6 +120,20 @@ fn a_subject_of_any_script_arrives() {
 }
 
 #[test]
+fn words_that_are_not_ascii_do_not_stick_together_however_many_spaces_are_between_them() {
+    for (subject, shown) in [("Füße  Füße", "Füße Füße"), ("größe a   b \t 🐳 ", "größe a b 🐳"), ("a   b", "a   b")]
+    {
+        let mut message = message(1, subject);
+        message.route = subject.into();
+        let sealed = seal(&message);
+        let mail = parse_mail(&sealed.bytes).unwrap();
+        for header in ["Subject", "X-Dockbell-Route"] {
+            assert_eq!(mail.headers.get_first_value(header).unwrap(), shown);
+        }
+    }
+}
+
+#[test]
 fn a_subject_that_looks_encoded_is_shown_as_it_is() {
     let sealed = seal(&message(1, "=?utf-8?b?QmNjOiBldmls?="));
     let subject = parse_mail(&sealed.bytes).unwrap().headers.get_first_value("Subject").unwrap();

@@ -4,29 +4,10 @@
 #[path = "store_fixture.rs"]
 mod fixture;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use dockbell::store::StoreError;
-use fixture::{again, all_lines, numbered, open, said};
-
-/// Put before the system's own: while a file is there, nothing can be flushed.
-const SHIM: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-static int failing(void) {
-    const char *file = getenv("DOCKBELL_TEST_DISK");
-    return file && access(file, F_OK) == 0;
-}
-#define FLUSH(name) int name(int file) { \
-    if (failing()) { errno = EIO; return -1; } \
-    return ((int (*)(int))dlsym(RTLD_NEXT, #name))(file); }
-FLUSH(fsync)
-FLUSH(fdatasync)
-"#;
+use fixture::{FAILING_DISK, again, all_lines, numbered, open, preload, said};
 
 #[tokio::test]
 #[ignore = "the process whose disk the next test breaks"]
@@ -54,10 +35,7 @@ async fn work_on_a_disk_that_breaks() {
 #[tokio::test]
 async fn a_disk_that_fails_to_flush_ends_the_work_and_the_next_start_finds_the_rest() {
     let base = tempfile::tempdir().unwrap();
-    let Some(shim) = build(base.path()) else {
-        println!("skipped: there is no C compiler `cc`");
-        return;
-    };
+    let Some(shim) = preload(base.path(), FAILING_DISK) else { return };
     let directory = base.path().join("state");
     let mut child = again("work_on_a_disk_that_breaks", ("DOCKBELL_TEST_DIRECTORY", &directory))
         .env("DOCKBELL_TEST_DISK", base.path().join("broken"))
@@ -73,11 +51,4 @@ async fn a_disk_that_fails_to_flush_ends_the_work_and_the_next_start_finds_the_r
     assert!(lines == 100 || lines == 110, "what was acknowledged, and perhaps what nobody knew of: {lines}");
     let last = opened.store.cursor("local").await.unwrap().unwrap().last_nanos;
     assert_eq!(last, Some(lines as i64 - 1));
-}
-
-fn build(directory: &Path) -> Option<PathBuf> {
-    let (source, shim) = (directory.join("shim.c"), directory.join("shim.so"));
-    std::fs::write(&source, SHIM).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&shim).arg(&source).arg("-ldl").status();
-    built.is_ok_and(|status| status.success()).then_some(shim)
 }

@@ -2,8 +2,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test takes a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -151,12 +153,14 @@ pub fn succeed(mut command: Command) {
 }
 
 /// Runs the ignored test `name` where mounts are its own, so that nothing is left when it ends. Says so and does nothing
-/// where this user may not have that.
+/// where this user may not have that; with `DOCKBELL_TEST_MUST_MOUNT` it fails there.
 pub fn with_own_mounts(name: &str) {
     let root = rustix_is_root();
     let flags: &[&str] = if root { &["--mount"] } else { &["--mount", "--user", "--map-root-user"] };
     let allowed = Command::new("unshare").args(flags).arg("true").stderr(Stdio::null()).status();
     if !allowed.is_ok_and(|status| status.success()) {
+        let must = std::env::var_os("DOCKBELL_TEST_MUST_MOUNT").is_some();
+        assert!(!must, "mounts of one's own (`unshare --mount`) are not allowed here");
         println!("skipped: mounts of one's own (`unshare --mount`) are not allowed here");
         return;
     }
@@ -181,4 +185,67 @@ pub fn mount_tmpfs(path: &Path, mib: u32) {
     let mut command = Command::new("mount");
     command.args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=700"), "tmpfs"]).arg(path);
     succeed(command);
+}
+
+/// Writes to a file until nothing more fits on its volume.
+pub fn grow(path: &Path) {
+    let file = File::create(path).unwrap();
+    let (mut place, mut size) = (0, 1 << 20);
+    while size >= 1 {
+        match file.write_at(&vec![1; size], place) {
+            Ok(written) if written > 0 => place += written as u64,
+            _ => size /= 2,
+        }
+    }
+}
+
+/// While the file that `DOCKBELL_TEST_DISK` names is there, nothing can be flushed.
+pub const FAILING_DISK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int failing(void) {
+    const char *file = getenv("DOCKBELL_TEST_DISK");
+    return file && access(file, F_OK) == 0;
+}
+#define FLUSH(name) int name(int file) { \
+    if (failing()) { errno = EIO; return -1; } \
+    return ((int (*)(int))dlsym(RTLD_NEXT, #name))(file); }
+FLUSH(fsync)
+FLUSH(fdatasync)
+"#;
+
+/// The file that `DOCKBELL_TEST_CLOCK` names says by how many seconds the wall clock is wrong.
+pub const WRONG_CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int done = (int)syscall(SYS_clock_gettime, clock, now);
+    const char *name = getenv("DOCKBELL_TEST_CLOCK");
+    int file = done == 0 && clock == CLOCK_REALTIME && name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+    if (file >= 0) {
+        char text[32] = "";
+        if (read(file, text, sizeof text - 1) > 0) now->tv_sec += atol(text);
+        close(file);
+    }
+    return done;
+}
+"#;
+
+/// A library for `LD_PRELOAD`, whose functions come before the system's. None where there is no C compiler, which is said.
+pub fn preload(directory: &Path, source: &str) -> Option<PathBuf> {
+    let (code, library) = (directory.join("preload.c"), directory.join("preload.so"));
+    std::fs::write(&code, source).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&code).arg("-ldl").status();
+    let built = built.is_ok_and(|status| status.success());
+    if !built {
+        println!("skipped: there is no C compiler `cc`");
+    }
+    built.then_some(library)
 }

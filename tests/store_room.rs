@@ -5,12 +5,10 @@
 mod fixture;
 
 use std::fs;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use dockbell::store::{Due, Full, Keep, MessageState, Notice, Options, Outcome, Store, StoreError, Then};
 use fixture::{
-    all_lines, end, has_own_mounts, message, mount_tmpfs, noon, number, numbered, seal, try_open, with_own_mounts,
+    all_lines, end, grow, has_own_mounts, message, mount_tmpfs, noon, number, numbered, seal, try_open, with_own_mounts,
 };
 
 /// Appends batches until the store refuses one; how many it took, and why no more.
@@ -234,16 +232,4 @@ async fn full_before_the_start_inside() {
 
 async fn fill_a_little(store: &Store) {
     store.appender("local").append(numbered(0..10, 10)).await.unwrap().await.unwrap();
-}
-
-/// Writes to a file until nothing fits on the volume.
-fn grow(path: &Path) {
-    let file = fs::File::create(path).unwrap();
-    let (mut place, mut size) = (0, 1 << 20);
-    while size >= 1 {
-        match file.write_at(&vec![1; size], place) {
-            Ok(written) if written > 0 => place += written as u64,
-            _ => size /= 2,
-        }
-    }
 }

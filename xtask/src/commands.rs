@@ -8,11 +8,18 @@ use anyhow::{Context, Result, bail};
 
 use crate::plugins::root;
 
-/// `cargo` for this repository. What `cargo run` has told this process about the crate `xtask` is taken away: build scripts
-/// would see it and build everything anew.
+/// `cargo` for this repository.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(root());
+    let mut command = here(&env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+/// A program in this repository. What `cargo run` has told this process about the crate `xtask` is taken away: build scripts
+/// would see it and build everything anew.
+pub(crate) fn here(program: &OsStr) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
     let told = |name: &OsStr| {
         let name = name.to_string_lossy();
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]

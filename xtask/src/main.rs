@@ -2,6 +2,7 @@
 
 mod commands;
 mod dist;
+mod fuzz;
 mod plugins;
 mod record;
 mod steps;
@@ -16,6 +17,7 @@ Usage: cargo xtask COMMAND
 
   test           fetch what the tests need, then check and test everything; with a real engine and mail server
   torture        kill dockbell 1,000 times at random moments under load; --kills N for another number
+  fuzz           give each fuzz target a minute; `--seconds N` other than that, `TARGET` that one alone
   bench          print how fast dockbell is, beside `docker events`
   plugins        build the bundled plugins from source into plugins/target/components
   dist           build them and write plugins/dist, which is committed
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         ["test"] => test::test(),
         ["torture", arguments @ ..] => torture::torture(arguments),
+        ["fuzz", arguments @ ..] => fuzz::command(arguments),
         ["bench"] => bench(),
         ["plugins"] => plugins::run(),
         ["dist"] => dist::write(),

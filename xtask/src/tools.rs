@@ -32,6 +32,11 @@ pub(crate) fn debian() -> Result<()> {
     Ok(())
 }
 
+/// A program that a Debian package brings.
+pub(crate) fn need(program: &str, package: &str) -> Result<()> {
+    if on_path(program) { Ok(()) } else { install(&[package]) }
+}
+
 /// A Python with a mail server; answers its path.
 pub(crate) fn python() -> Result<PathBuf> {
     let folder = target().join("tools/venv");

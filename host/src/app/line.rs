@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::engine::parse;
 use crate::event::{Event, Fact};
 use crate::store::Batch;
@@ -15,7 +17,7 @@ use crate::store::Batch;
 const SEPARATOR: u8 = 0x1e;
 
 /// Writes an event, `raw` being the engine's line; none for an event of dockbell itself.
-pub(super) fn write(event: &Event, raw: Option<&[u8]>, into: &mut Vec<u8>) {
+pub fn write(event: &Event, raw: Option<&[u8]>, into: &mut Vec<u8>) {
     // Strings, numbers and lists of them can always be written.
     let written = match raw {
         None => {
@@ -31,11 +33,11 @@ pub(super) fn write(event: &Event, raw: Option<&[u8]>, into: &mut Vec<u8>) {
     debug_assert!(written.is_ok());
 }
 
-/// Reads a line that was written so.
+/// Reads an event that [`write`] wrote and that was received at this time.
 ///
 /// # Errors
 /// Why it is no event. It was one when it was written.
-fn read(engine: &Arc<str>, line: &[u8]) -> Result<Event, String> {
+pub fn read(engine: &Arc<str>, line: &[u8], received: Timestamp) -> Result<Event, String> {
     if let [SEPARATOR, own @ ..] = line {
         return serde_json::from_slice(own).map_err(|error| error.to_string());
     }
@@ -43,7 +45,7 @@ fn read(engine: &Arc<str>, line: &[u8]) -> Result<Event, String> {
         Some(place) => (&line[..place], &line[place + 1..]),
         None => (line, [].as_slice()),
     };
-    let mut event = parse::event(engine, raw).map_err(|error| error.to_string())?;
+    let mut event = parse::event_received(engine, raw, || received).map_err(|error| error.to_string())?;
     if !facts.is_empty() {
         event.facts = serde_json::from_slice::<Vec<(Fact, String)>>(facts).map_err(|error| error.to_string())?;
     }
@@ -64,7 +66,8 @@ pub(super) fn events(batch: &Batch) -> BTreeMap<u64, Arc<Event>> {
         tracing::error!(engine = %batch.engine, lines = batch.count, "the disk has changed a part of the journal");
         return BTreeMap::from([(batch.last(), gap("the disk has changed it"))]);
     }
-    let event = |line: &[u8]| read(&batch.engine, line).map(Arc::new).unwrap_or_else(|error| gap(&error));
+    let event =
+        |line: &[u8]| read(&batch.engine, line, batch.received).map(Arc::new).unwrap_or_else(|error| gap(&error));
     batch.lines(0).map(|(seq, line)| (seq, event(line))).collect()
 }
 
@@ -76,7 +79,7 @@ mod tests {
         let mut line = Vec::new();
         write(event, raw, &mut line);
         assert!(!line.contains(&b'\n'));
-        read(&event.engine, &line).unwrap()
+        read(&event.engine, &line, Timestamp::UNIX_EPOCH).unwrap()
     }
 
     #[test]
@@ -87,6 +90,16 @@ mod tests {
         event.facts.push((Fact::Cause, "crashed".to_owned()));
         event.facts.push((Fact::Identity, "a\u{1e}\n\"b".to_owned()));
         assert_eq!(again(&event, Some(raw)), event);
+    }
+
+    #[test]
+    fn an_event_that_says_no_time_is_read_again_with_the_time_at_which_it_came() {
+        let received = Timestamp::from_second(1_800_000_000).unwrap();
+        let raw = br#"{"Type":"container","Action":"die"}"#;
+        let event = parse::event_received(&"shop".into(), raw, || received).unwrap();
+        let mut line = Vec::new();
+        write(&event, Some(raw), &mut line);
+        assert_eq!(read(&event.engine, &line, received).unwrap(), event);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 pub mod feed;
 pub mod letters;
-mod line;
+pub mod line;
 pub mod own;
 mod patience;
 mod reconcile;

@@ -38,6 +38,18 @@ pub struct Unreadable {
 /// # Errors
 /// [`Unreadable`] for what is not an event: not JSON, not an object, or an object that says neither `Type` nor `Action`.
 pub fn event(engine: &Arc<str>, line: &[u8]) -> Result<Event, Unreadable> {
+    event_received(engine, line, Timestamp::now)
+}
+
+/// Reads one line that was received earlier: that is the time of an event that says none.
+///
+/// # Errors
+/// As [`event`].
+pub fn event_received(
+    engine: &Arc<str>,
+    line: &[u8],
+    received: impl FnOnce() -> Timestamp,
+) -> Result<Event, Unreadable> {
     let lossy;
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
@@ -53,7 +65,7 @@ pub fn event(engine: &Arc<str>, line: &[u8]) -> Result<Event, Unreadable> {
         }
         _ => tolerant::read(text).map_err(|reason| Unreadable::new(line.len() as u64, line, reason))?,
     };
-    Ok(raw.into_event(engine))
+    Ok(raw.into_event(engine, received))
 }
 
 impl Unreadable {
@@ -123,7 +135,7 @@ struct Actor {
 }
 
 impl Raw {
-    fn into_event(self, engine: &Arc<str>) -> Event {
+    fn into_event(self, engine: &Arc<str>, received: impl FnOnce() -> Timestamp) -> Event {
         let mut action = self.action.0;
         let mut detail = String::new();
         if let Some(at) = action.find(": ") {
@@ -142,7 +154,7 @@ impl Raw {
             detail,
             actor_id: self.actor.id.0,
             scope,
-            time_nanos: time(self.time_nano, self.time),
+            time_nanos: time(self.time_nano, self.time).unwrap_or_else(|| nanos(received())),
             attributes,
             facts: Vec::new(),
         };
@@ -151,13 +163,11 @@ impl Raw {
     }
 }
 
-/// The time of an event: its nanoseconds, else its seconds, else now. An engine's clock may be wrong by years and is
-/// believed; a time before 1970 or after 2262 is no time.
-fn time(nano: Option<i64>, seconds: Option<i64>) -> i64 {
+/// The time of an event: its nanoseconds, else its seconds. An engine's clock may be wrong by years and is believed; a time
+/// before 1970 or after 2262 is no time.
+fn time(nano: Option<i64>, seconds: Option<i64>) -> Option<i64> {
     let usable = |nanos: &i64| *nanos > 0;
-    nano.filter(usable)
-        .or_else(|| seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000)).filter(usable))
-        .unwrap_or_else(|| nanos(Timestamp::now()))
+    nano.filter(usable).or_else(|| seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000)).filter(usable))
 }
 
 /// A text; numbers and truth values become one.

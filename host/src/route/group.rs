@@ -49,6 +49,8 @@ pub struct Digest {
     reached: u64,
     /// Up to which events the groups of an earlier run were told, for those that had come further than the route.
     told_before: HashMap<String, u64>,
+    /// What time it was when the due times were looked at last.
+    looked_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,7 @@ impl Digest {
             reached: 0,
             room: MOST_OF_ROUTE,
             told_before: HashMap::new(),
+            looked_at: None,
         }
     }
 
@@ -151,10 +154,18 @@ impl Digest {
         waiting.map_or(self.reached, |first| (first - 1).min(self.reached))
     }
 
-    /// Brings times that a clock set back has left too far ahead to at most a window from `now`.
+    /// Brings times that a clock set back has left too far ahead to at most a group's own wait from `now`. Call it before
+    /// each look at what is due.
     pub fn clamp_due(&mut self, now: Timestamp) {
-        if let Pace::Windows { settle, window_max, .. } = self.pace {
-            self.groups.clamp_due(after(now, settle.max(window_max)));
+        let Pace::Windows { settle, window_max, .. } = self.pace else { return };
+        let went_back = self.looked_at.replace(now).is_none_or(|before| now < before);
+        // Events that came before the clock was set may be read from the journal after it.
+        let longest = after(now, settle.max(window_max));
+        if went_back || self.groups.last_due().is_some_and(|last| last > longest) {
+            self.groups.clamp_due(|group| match &group.state {
+                State::Settling => after(now, settle),
+                State::Open(window) => after(now, window.length),
+            });
         }
     }
 
@@ -185,7 +196,8 @@ impl Digest {
             group.first.get_or_insert(seq);
             let sooner = match &mut group.state {
                 State::Settling => None,
-                State::Open(window) => window.saw(event, self.pace, now),
+                // What was received before the last message waits as long as what came right behind it.
+                State::Open(window) => window.saw(event, self.pace, now.max(window.opened(due))),
             };
             if let Some(sooner) = sooner.filter(|sooner| *sooner < due) {
                 self.groups.set_due(&key, sooner);
@@ -226,7 +238,13 @@ impl Digest {
     }
 
     fn over(&self, key: String) -> GroupChange {
-        GroupChange::Close { key, sealed_through: self.reached }
+        let sealed_through = self.sealed_through(&key);
+        GroupChange::Close { key, sealed_through }
+    }
+
+    /// Up to where a group was told that has nothing waiting: an earlier run may have been further than this one is yet.
+    fn sealed_through(&self, key: &str) -> u64 {
+        self.told_before.get(key).map_or(self.reached, |told| self.reached.max(*told))
     }
 
     /// A group's time has come: tell what it has, and open the next window or let it go.
@@ -249,7 +267,8 @@ impl Digest {
         let due = after(now, next.length);
         // Durations and strings can always be written.
         let state = serde_json::to_string(&next).unwrap_or_default();
-        let row = GroupRow { key: key.clone(), state, due: Some(due), sealed_through: self.reached };
+        let sealed_through = self.sealed_through(&key);
+        let row = GroupRow { key: key.clone(), state, due: Some(due), sealed_through };
         self.groups.put(key, Group { state: State::Open(next), collected: Collected::default(), first: None }, due);
         Turn { batch, change: GroupChange::Save(row) }
     }
@@ -258,6 +277,11 @@ impl Digest {
 impl Window {
     fn new(length: Duration) -> Self {
         Self { length, loops: BTreeSet::new(), told: 0, fresh: false }
+    }
+
+    /// When it began, if it is due then. One that was moved to be due sooner seems to have begun so much earlier.
+    fn opened(&self, due: Timestamp) -> Timestamp {
+        due.checked_sub(self.length).unwrap_or(Timestamp::MIN)
     }
 
     /// Notes an event; when it is anything but a known loop, says when it is to be told at the latest.

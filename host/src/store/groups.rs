@@ -66,14 +66,15 @@ impl<G> Groups<G> {
         self.rows.values().map(|row| &row.group)
     }
 
-    /// Moves every group that is due after `latest` to that time.
-    pub fn clamp_due(&mut self, latest: Timestamp) {
-        while self.due.last().is_some_and(|(due, _)| *due > latest)
-            && let Some((_, key)) = self.due.pop_last()
-        {
-            if let Some(row) = self.rows.get_mut(&key) {
-                row.due = latest;
-                self.due.insert((latest, key));
+    /// Moves every group that is due later than it may be to the latest that it may be.
+    pub fn clamp_due(&mut self, latest: impl Fn(&G) -> Timestamp) {
+        for (key, row) in &mut self.rows {
+            let latest = latest(&row.group);
+            if row.due > latest {
+                let mut entry = (std::mem::replace(&mut row.due, latest), key.clone());
+                self.due.remove(&entry);
+                entry.0 = latest;
+                self.due.insert(entry);
             }
         }
     }
@@ -82,6 +83,12 @@ impl<G> Groups<G> {
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)
+    }
+
+    /// When the last group is due.
+    #[must_use]
+    pub fn last_due(&self) -> Option<Timestamp> {
+        self.due.last().map(|(due, _)| *due)
     }
 
     /// Takes out the group that is due first, if its time has come.
@@ -116,6 +123,19 @@ mod tests {
         assert_eq!(groups.take_due(at(25)), Some(("moved".to_owned(), 3)));
         assert_eq!(groups.take_due(at(25)), None);
         assert_eq!(groups.len(), 1);
+    }
+
+    #[test]
+    fn a_group_that_is_due_too_late_is_moved_and_no_other() {
+        let mut groups = Groups::default();
+        for (key, longest, due) in [("web", 10, 11), ("db", 100, 99), ("proxy", 1, 1)] {
+            groups.put(key.to_owned(), longest, at(due));
+        }
+        groups.clamp_due(|longest| at(*longest));
+        assert_eq!(groups.take_due(at(1)), Some(("proxy".to_owned(), 1)));
+        assert_eq!(groups.next_due(), Some(at(10)));
+        assert_eq!(groups.take_due(at(10)), Some(("web".to_owned(), 10)));
+        assert_eq!(groups.next_due(), Some(at(99)));
     }
 
     #[test]

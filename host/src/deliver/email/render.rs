@@ -51,7 +51,7 @@ fn head(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Re
         .map_err(|error| EmailError::Write { error: error.to_string() })?;
     let mut head = addressed(Mail::builder().envelope(envelope).from(from.clone()), to)
         // A subject that looks encoded already would be shown as what it decodes to.
-        .subject(clean::line(&told.subject, SUBJECT).replace("=?", "= ?"))
+        .subject(words(&clean::line(&told.subject, SUBJECT).replace("=?", "= ?")))
         // A date before 1970 cannot be written, and is wrong anyway.
         .date(message.sealed_at.max(Timestamp::UNIX_EPOCH).into())
         .message_id(Some(format!("<{}@{domain}>", message.id)))
@@ -64,7 +64,7 @@ fn head(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Re
         // Exchange: no answers by absent people and no receipts. Not `All`, since reports of failure are wanted.
         ("X-Auto-Response-Suppress", "OOF, AutoReply, RN, NRN, DR".to_owned()),
         ("List-Id", format!("Docker events on {} <events.{host}.{domain}>", phrase(hostname))),
-        ("X-Dockbell-Route", clean::line(&message.route, NAME)),
+        ("X-Dockbell-Route", words(&clean::line(&message.route, NAME))),
         ("X-Dockbell-Phase", message.phase.name().to_owned()),
         ("X-Dockbell-Events", message.total.to_string()),
     ] {
@@ -94,6 +94,15 @@ fn thread(message: &Message, domain: &str) -> String {
     format!("<t.{:032x}@{domain}>", xxh3_128(&key))
 }
 
+/// A line for a header: where not all is ASCII, one space between words. lettre encodes such words one by one and leaves
+/// more spaces between them as they are, which a reader must drop (RFC 2047 section 6.2): the words would stick together.
+fn words(line: &str) -> String {
+    if line.is_ascii() {
+        return line.to_owned();
+    }
+    line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 /// A host name as part of a list's id: letters, digits and hyphens.
 fn label(hostname: &str) -> String {
     let label: String = hostname
@@ -107,5 +116,5 @@ fn label(hostname: &str) -> String {
 
 /// A host name within the describing words of a list's id, without what would end them.
 fn phrase(hostname: &str) -> String {
-    clean::line(hostname, NAME).replace(['<', '>', '"', '\\', '(', ')', ','], " ").replace("=?", "= ?")
+    words(&clean::line(hostname, NAME).replace(['<', '>', '"', '\\', '(', ')', ','], " ").replace("=?", "= ?"))
 }

@@ -102,7 +102,13 @@ fn what_is_no_event_is_refused_with_a_reason_and_an_excerpt() {
 #[test]
 fn half_an_event_is_still_told() {
     assert_eq!(read(r#"{"Type":"container"}"#).action, "");
-    assert_eq!(read(r#"{"Action":"die","Actor":{"ID":"a"}}"#).kind, "unknown");
+    for line in [
+        r#"{"Action":"die","Actor":{"ID":"a"}}"#,
+        r#"{"Status":"died","ID":"a"}"#,
+        r#"{"Type":"","Status":"died","ID":"a"}"#,
+    ] {
+        assert_eq!(read(line).kind, "unknown", "{line}");
+    }
 }
 
 #[test]

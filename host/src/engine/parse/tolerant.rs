@@ -26,9 +26,8 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
         Some(Value::Object(actor)) => actor,
         _ => Map::new(),
     };
-    let kind = if kind { take(&mut object, "Type") } else { Text("unknown".to_owned()) };
     Ok(Raw {
-        kind,
+        kind: kind_of(&mut object),
         action: take(&mut object, "Action"),
         actor: Actor { id: take(&mut actor, "ID"), attributes: Pairs(pairs(actor.remove("Attributes"))) },
         scope: take(&mut object, "scope"),
@@ -36,6 +35,14 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
         time_nano: number(object.get("timeNano")),
         health: take(&mut object, "HealthStatus"),
     })
+}
+
+/// What an event is about; `unknown` where it does not say.
+fn kind_of(object: &mut Map<String, Value>) -> Text {
+    match object.remove("Type") {
+        Some(Value::String(kind)) if !kind.is_empty() => Text(kind),
+        _ => Text("unknown".to_owned()),
+    }
 }
 
 /// Before API 1.22 an event was `status`, `id`, `from` and `time`, and always of a container or an image.
@@ -65,7 +72,7 @@ fn podman(object: &mut Map<String, Value>) -> Raw {
     }
     let written = object.get("Time").and_then(Value::as_str).and_then(|time| time.parse::<Timestamp>().ok());
     Raw {
-        kind: take(object, "Type"),
+        kind: kind_of(object),
         action: take(object, "Status"),
         actor: Actor { id: take(object, "ID"), attributes: Pairs(attributes) },
         time: number(object.get("time")),

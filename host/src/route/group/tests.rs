@@ -144,6 +144,45 @@ fn something_new_is_told_within_the_normal_window_although_a_loop_made_it_long()
 }
 
 #[test]
+fn what_was_received_long_ago_is_told_once_per_window_too() {
+    let mut digest = Digest::new("all", &CONFIG);
+    // After a stop, or behind a slow plugin: everything is an hour old, and comes bit by bit.
+    digest.add(1, &die("web"), at(0));
+    let turn = digest.turn(at(3_600)).unwrap();
+    assert_eq!(turn.batch.map(|batch| batch.phase), Some(Phase::First));
+    for seq in 2..100 {
+        digest.add(seq, &die("web"), at(1));
+        assert_eq!(digest.turn(at(3_600)), None);
+    }
+    assert_eq!(told(&mut digest, 4_000), [(3_660, Phase::Digest, 98)]);
+}
+
+#[test]
+fn a_group_that_ends_before_its_events_were_read_again_keeps_that_they_were_told() {
+    let mut digest = Digest::new("all", &RouteConfig { group_by: GroupBy::Container, ..CONFIG });
+    let state = r#"{"length":{"secs":60,"nanos":0},"loops":[],"told":0,"fresh":false}"#.to_owned();
+    digest.restore(2, vec![GroupRow { key: "web".to_owned(), state, due: Some(at(60)), sealed_through: 9 }]);
+    digest.reach(3);
+    let turn = digest.turn(at(60)).unwrap();
+    assert_eq!(turn.change, GroupChange::Close { key: "web".to_owned(), sealed_through: 9 });
+    digest.add(9, &die("web"), at(10));
+    assert_eq!(digest.next_due(), None, "it was told before");
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_nobody_wait_longer_than_a_window() {
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.clamp_due(at(100_000));
+    digest.add(1, &die("web"), at(100_000));
+    assert_eq!(told(&mut digest, 100_001), [(100_001, Phase::First, 1)]);
+    digest.add(2, &die("web"), at(100_002));
+    digest.clamp_due(at(50_000));
+    assert_eq!(digest.next_due(), Some(at(50_060)));
+    digest.add(3, &die("web"), at(50_001));
+    assert_eq!(told(&mut digest, 60_000), [(50_060, Phase::Digest, 2)]);
+}
+
+#[test]
 fn groups_have_windows_of_their_own() {
     let mut digest = Digest::new("all", &RouteConfig { group_by: GroupBy::Container, ..CONFIG });
     digest.add(1, &die("web"), at(0));
