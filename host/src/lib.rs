@@ -5,10 +5,6 @@
 //! these; [`serve`] is what it answers while it runs; [`cli`] is what the user types. A module imports only from those below it:
 //! `cli`, `app`, (`engine`, `route`, `deliver`, `serve`), (`store`, `plugin`, `lifecycle`), (`config`, `queue`, `message`, `event`).
 
-/// Events are made in one thread and dropped in another, which is what glibc's allocator is slow at.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 pub mod app;
 pub mod cli;
 pub mod config;
