@@ -122,6 +122,8 @@ async fn converse(
     dialogue: &mut Dialogue,
 ) -> std::io::Result<()> {
     let mut heard = Vec::new();
+    // A reply in parts would wait for the acknowledgement of each.
+    stream.set_nodelay(true)?;
     loop {
         match replies.next() {
             Some(reply) => {
