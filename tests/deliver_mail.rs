@@ -38,7 +38,7 @@ fn the_header_is_complete_and_in_order() {
         ("X-Dockbell-Events", "3"),
         ("Importance", "high"),
         ("MIME-Version", "1.0"),
-        ("Content-Type", "multipart/alternative; boundary=\"b-01J80000000000000000000001-a\""),
+        ("Content-Type", "multipart/alternative; boundary=\"=_01J80000000000000000000001-a\""),
     ];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(headers(&mail), expected);
@@ -71,6 +71,21 @@ fn text_comes_before_html_and_other_forms_are_attached() {
     assert_eq!(attached.ctype.mimetype, "application/json");
     assert_eq!(attached.get_content_disposition().params["filename"], "events.json");
     assert_eq!(attached.get_body_raw().unwrap(), b"{\"events\": [1]}\n");
+}
+
+#[test]
+fn a_text_that_knows_the_boundary_ends_no_part() {
+    for end in ["", "--"] {
+        let mut message = message(1, "web died");
+        let boundary = "=_01J80000000000000000000001-a";
+        let text = format!("before\n--{boundary}{end}\nBcc: evil@example.com\n\nafter");
+        message.notification.alternatives[0].content.clone_from(&text);
+        let sealed = seal(&message);
+        let mail = parse_mail(&sealed.bytes).unwrap();
+        assert_eq!(mail.ctype.params["boundary"], boundary);
+        assert_eq!(mail.subparts.len(), 2);
+        assert_eq!(mail.subparts[0].get_body().unwrap().replace("\r\n", "\n").trim_end(), text);
+    }
 }
 
 #[test]
@@ -218,7 +233,7 @@ fn hostile() -> impl Strategy<Value = String> {
             "\u{85}",
             "\"",
             "<>",
-            "--b-01J80000000000000000000001-a--",
+            "--=_01J80000000000000000000001-a--",
             "\u{202e}",
             "@",
             "\\",

@@ -122,6 +122,8 @@ async fn converse(
     dialogue: &mut Dialogue,
 ) -> std::io::Result<()> {
     let mut heard = Vec::new();
+    // A reply in parts would wait for the acknowledgement of each.
+    stream.set_nodelay(true)?;
     loop {
         match replies.next() {
             Some(reply) => {
@@ -155,8 +157,17 @@ fn end(heard: &[u8]) -> Option<usize> {
 
 /// Whether a client need not wait for more of the last reply. It would wait until its limit.
 fn is_whole(said: &[u8]) -> bool {
-    let last = said.strip_suffix(b"\n").and_then(|said| said.rsplit(|byte| *byte == b'\n').next());
-    last.is_some_and(|last| last.get(3) != Some(&b'-'))
+    said.ends_with(b"\r\n") && lines(said).last().is_some_and(|last| last.get(3) != Some(&b'-'))
+}
+
+/// Whole lines of replies, without their ends.
+fn lines(said: &[u8]) -> Vec<&[u8]> {
+    let (mut lines, mut rest) = (Vec::new(), said);
+    while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
+        lines.push(&rest[..end]);
+        rest = &rest[end + 2..];
+    }
+    lines
 }
 
 fn is_mail(heard: &[u8]) -> bool {
@@ -198,8 +209,7 @@ fn took(dialogue: &Dialogue, mail: &Sealed, to: &str) -> bool {
 
 /// The code of each whole reply.
 fn codes(said: &[u8]) -> Vec<&[u8]> {
-    let lines = said.split_inclusive(|byte| *byte == b'\n');
-    let last = lines.filter(|line| line.ends_with(b"\n") && line.get(3) != Some(&b'-'));
+    let last = lines(said).into_iter().filter(|line| line.get(3) != Some(&b'-'));
     last.map(|line| &line[..line.len().min(3)]).collect()
 }
 

@@ -15,6 +15,10 @@ const TEXT: usize = 512 << 10;
 /// Most bytes of the text in the plainer form of a mail.
 const PLAINER: usize = 64 << 10;
 
+/// How boundaries begin: neither quoted-printable nor base64 ever has it (RFC 2045 section 6.7), so that no content is taken
+/// for one, not even by chance.
+const BOUNDARY: &str = "=_";
+
 /// The content of a mail.
 #[derive(Debug)]
 pub(super) enum Content {
@@ -56,14 +60,14 @@ pub(super) fn full(message: &Message) -> Content {
     if html.is_none() && attachments.is_empty() {
         return Content::One(text);
     }
-    let mut told = MultiPart::alternative().boundary(format!("b-{}-a", message.id)).singlepart(text);
+    let mut told = MultiPart::alternative().boundary(format!("{BOUNDARY}{}-a", message.id)).singlepart(text);
     if let Some(html) = html {
         told = told.singlepart(part(ContentType::TEXT_HTML, html));
     }
     if attachments.is_empty() {
         return Content::Many(told);
     }
-    let mixed = MultiPart::mixed().boundary(format!("b-{}-m", message.id)).multipart(told);
+    let mixed = MultiPart::mixed().boundary(format!("{BOUNDARY}{}-m", message.id)).multipart(told);
     Content::Many(attachments.into_iter().fold(mixed, |mixed, form| mixed.singlepart(attachment(form))))
 }
 
