@@ -1,11 +1,11 @@
-# The program from a folder that holds it with all it links and an empty var/lib/dockbell, without pulling anything
+# The program from a folder that holds it with all it links in `root`, and an empty `state`, without pulling anything
 # (tests/container_image.rs):
 #   docker build --target prepared --file Dockerfile FOLDER
 FROM scratch AS prepared
-COPY . /
+COPY root /
 # A volume that is mounted there gets its owner from it.
-COPY --chown=65532:65532 var/lib/dockbell /var/lib/dockbell
-ENV DOCKBELL_STATE=/var/lib/dockbell
+COPY --chown=65532:65532 state /var/lib/dockbell
+ENV DOCKBELL_STATE=/var/lib/dockbell DOCKBELL_CACHE=/var/lib/dockbell/cache
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/dockbell"]
 
@@ -20,7 +20,7 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /src/target/release/dockbell /usr/local/bin/dockbell
 # What must survive a restart; a volume that is mounted there gets its owner from it.
 COPY --from=build --chown=65532:65532 /state /var/lib/dockbell
-ENV DOCKBELL_STATE=/var/lib/dockbell
+ENV DOCKBELL_STATE=/var/lib/dockbell DOCKBELL_CACHE=/var/lib/dockbell/cache
 # Nobody; what opens the engine's socket is its group, which compose.yaml adds.
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/dockbell"]

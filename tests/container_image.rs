@@ -16,21 +16,22 @@ const IMAGE: &str = "dockbell-test/dockbell:1";
 
 /// The image from this repository's `Dockerfile`, without pulling anything: of the program and the libraries it links.
 fn build_image(docker: &Docker) {
-    let root = tempfile::tempdir().unwrap();
-    let program = root.path().join("usr/local/bin/dockbell");
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    let program = root.join("usr/local/bin/dockbell");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
-    fs::create_dir_all(root.path().join("var/lib/dockbell")).unwrap();
+    fs::create_dir(folder.path().join("state")).unwrap();
     succeed(Command::new("strip").arg("-o").arg(&program).arg(DOCKBELL));
     let linked = succeed(Command::new("ldd").arg(DOCKBELL));
     // `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x...)`, `/lib64/ld-linux-x86-64.so.2 (0x...)`
     for library in linked.split_whitespace().filter(|word| word.starts_with('/')) {
-        let place = root.path().join(library.trim_start_matches('/'));
+        let place = root.join(library.trim_start_matches('/'));
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         fs::copy(library, place).unwrap();
     }
     let mut build = docker.command();
     build.args(["build", "--quiet", "--target", "prepared", "--tag", IMAGE, "--file"]);
-    succeed(build.arg(repository().join("Dockerfile")).arg(root.path()));
+    succeed(build.arg(repository().join("Dockerfile")).arg(folder.path()));
 }
 
 fn repository() -> PathBuf {
