@@ -26,7 +26,7 @@ use crate::store::{Place, Store, StoreError};
 /// Memory that may wait between a reader and the journal, in bytes: about 60,000 events. More is counted as a gap.
 const READ_QUEUE: u32 = 64 << 20;
 /// Memory that may wait before each route. What does not fit is read from the journal.
-const ROUTE_QUEUE: u32 = 8 << 20;
+const ROUTE_QUEUE: u32 = 32 << 20;
 
 /// What decides how a run goes, beside the configuration.
 #[derive(Debug)]

@@ -32,7 +32,7 @@ use crate::refusal;
 /// Large enough for all events: what is measured is the work, and an event that did not fit would be waited for in vain.
 const QUEUE: u32 = 1 << 30;
 /// As in the program.
-const ROUTE_QUEUE: u32 = 8 << 20;
+const ROUTE_QUEUE: u32 = 32 << 20;
 
 fn name() -> Arc<str> {
     Arc::from("local")
