@@ -126,8 +126,7 @@ fn only_an_error_is_important() {
 
 #[test]
 fn a_subject_of_any_script_arrives() {
-    for subject in ["Füße 🐳 クジラ", &"ä".repeat(440), "a \"quoted\" <b@c.example>, d", "trailing   spaces  inside"]
-    {
+    for subject in ["Füße 🐳 クジラ", &"ä".repeat(440), "a \"quoted\" <b@c.example>, d"] {
         let sealed = seal(&message(1, subject));
         let mail = parse_mail(&sealed.bytes).unwrap();
         assert_eq!(mail.headers.get_first_value("Subject").unwrap(), subject);
@@ -135,9 +134,15 @@ fn a_subject_of_any_script_arrives() {
 }
 
 #[test]
-fn words_that_are_not_ascii_do_not_stick_together_however_many_spaces_are_between_them() {
-    for (subject, shown) in [("Füße  Füße", "Füße Füße"), ("größe a   b \t 🐳 ", "größe a b 🐳"), ("a   b", "a   b")]
-    {
+fn one_space_is_between_words_however_many_there_were() {
+    let folded = format!("{}  end", "x".repeat(60));
+    let long = format!("{} end", "x".repeat(60));
+    for (subject, shown) in [
+        ("Füße  Füße", "Füße Füße"),
+        ("größe a   b \t 🐳 ", "größe a b 🐳"),
+        ("a   b", "a b"),
+        (folded.as_str(), long.as_str()),
+    ] {
         let mut message = message(1, subject);
         message.route = subject.into();
         let sealed = seal(&message);

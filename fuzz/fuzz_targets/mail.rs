@@ -137,7 +137,8 @@ fn has_no_header_but_ours(mail: &ParsedMail<'_>, subject: &str) {
     }
 }
 
-/// The subject as the documentation says: one line without control characters, cut, and never taken for an encoded one.
+/// The subject as the documentation says: one line without control characters, one space between words, cut, and never
+/// taken for an encoded one.
 fn sink_subject(subject: &str) -> String {
     let one = |c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { shown(c) };
     let mut clean: String = subject.trim().chars().map(one).collect();
@@ -146,11 +147,7 @@ fn sink_subject(subject: &str) -> String {
         clean.push('…');
     }
     clean = clean.replace("=?", "= ?");
-    if clean.is_ascii() {
-        clean
-    } else {
-        clean.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-    }
+    clean.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// A text as the documentation says: line ends are `\n`, control characters are shown as something unknown.

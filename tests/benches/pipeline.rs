@@ -49,7 +49,7 @@ async fn main() {
     row("socket to reader", Some(stages::reading(&lines).await));
     row("one `match` filter, warm, in its sandbox", Some(stages::filtering(&lines).await));
     row("the same filter, native", Some(stages::filtering_natively(&lines)));
-    row("**socket, reader, facts, one `match` filter, route**", Some(stages::whole(&lines).await));
+    row("**socket, reader, facts, journal, one `match` filter, route**", Some(stages::whole(&lines).await));
 
     println!("\n| the program as a process | |\n| --- | ---: |");
     let mut program = process::Program::start("0s", "0s").await;

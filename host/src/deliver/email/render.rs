@@ -94,12 +94,10 @@ fn thread(message: &Message, domain: &str) -> String {
     format!("<t.{:032x}@{domain}>", xxh3_128(&key))
 }
 
-/// A line for a header: where not all is ASCII, one space between words. lettre encodes such words one by one and leaves
-/// more spaces between them as they are, which a reader must drop (RFC 2047 section 6.2): the words would stick together.
+/// A line for a header: one space between words. lettre encodes words that are not ASCII one by one and leaves more spaces
+/// between them as they are, which a reader must drop (RFC 2047 section 6.2): the words would stick together. And where it
+/// folds a long line within a run of spaces, one of them is lost.
 fn words(line: &str) -> String {
-    if line.is_ascii() {
-        return line.to_owned();
-    }
     line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
