@@ -1,5 +1,6 @@
 //! `[plugins.NAME]`: a filter or formatter, its configuration and its limits.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::document::{Document, Place};
@@ -19,7 +20,7 @@ pub const BUNDLED: [&str; 3] = ["match", "email", "json"];
 /// memory = "64MiB"
 /// on-error = "pass"
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct PluginConfig {
     /// `component`: a bundled plugin's name (`match`, `email`, `json`), or the path of a component; relative to the
     /// configuration file. Default: the table's own name.
@@ -32,6 +33,20 @@ pub struct PluginConfig {
     pub memory: usize,
     /// `on-error`: what becomes of an event when a filter fails on it. Default `pass`.
     pub on_error: OnError,
+}
+
+/// Of `config` the keys alone: it may hold whatever the plugin wants, a token among it.
+impl fmt::Debug for PluginConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&String> = self.config.keys().collect();
+        f.debug_struct("PluginConfig")
+            .field("component", &self.component)
+            .field("config", &keys)
+            .field("timeout", &self.timeout)
+            .field("memory", &self.memory)
+            .field("on_error", &self.on_error)
+            .finish()
+    }
 }
 
 /// What becomes of an event when a filter fails on it.

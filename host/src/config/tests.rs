@@ -328,3 +328,10 @@ fn a_fallback_is_a_route_for_what_was_not_delivered() {
     let error = mistakes(&file.replace("\"pager\"\n[", "\"page\"\n["), NOTHING);
     assert!(error.contains("there is no sink `page`") && error.contains("did you mean `pager`?"), "{error}");
 }
+
+#[test]
+fn what_a_plugin_is_configured_with_is_not_shown() {
+    let config = load("[plugins.trouble]\ncomponent = \"match\"\nconfig = { token = \"hunter2\" }", NOTHING);
+    let shown = format!("{config:?}");
+    assert!(shown.contains("token") && !shown.contains("hunter2"), "{shown}");
+}
