@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// `kind` of dockbell's own events: lost engines, gaps, failed plugins.
@@ -78,6 +79,12 @@ impl Fact {
             Self::Inferred => "inferred",
         }
     }
+}
+
+/// A time as events have it: nanoseconds since the Unix epoch; the last one that fits for times after the year 2262.
+#[must_use]
+pub fn nanos(time: Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX)
 }
 
 impl Event {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -12,10 +11,7 @@ use crate::config::Config;
 use crate::deliver::{Alarm, Outbox, Retry, Sink, SinkStats, Sinks};
 use crate::message::Message;
 use crate::serve::control::{self, Answer, ControlError, Request};
-use crate::store::{Letter, MessageState, Opened, Options, Place, Reader, Seal, Store};
-
-/// How long messages are tried again that a person wants sent: as long as new ones.
-const LIFETIME: Duration = Duration::from_hours(5 * 24);
+use crate::store::{LIFETIME, Letter, MessageState, Opened, Options, Place, Reader, Seal, Store};
 
 /// Does what was asked for: in the program that runs with this state directory, else in the store itself.
 ///

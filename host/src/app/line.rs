@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::engine::parse;
-use crate::event::{Event, Fact};
+use crate::event::{Event, Fact, nanos};
 use crate::store::Batch;
 
 /// Between a line and its facts. JSON writes it as an escape, so the last one in a line is ours.
@@ -55,12 +55,11 @@ pub fn read(engine: &Arc<str>, line: &[u8], received: Timestamp) -> Result<Event
 /// The events of a batch of the journal, with their sequence numbers. What cannot be read is there as an event `gap`.
 pub(super) fn events(batch: &Batch) -> BTreeMap<u64, Arc<Event>> {
     let gap = |reason: &str| {
-        let nanos = i64::try_from(batch.received.as_nanosecond()).unwrap_or(i64::MAX);
         let attributes = vec![
             ("lines".to_owned(), if batch.damaged { batch.count.to_string() } else { "1".to_owned() }),
             ("reason".to_owned(), format!("the journal is damaged: {reason}")),
         ];
-        Arc::new(Event::own(Arc::clone(&batch.engine), "gap", nanos, attributes))
+        Arc::new(Event::own(Arc::clone(&batch.engine), "gap", nanos(batch.received), attributes))
     };
     if batch.damaged {
         tracing::error!(engine = %batch.engine, lines = batch.count, "the disk has changed a part of the journal");

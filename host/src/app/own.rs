@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
 
 use super::recorder::Recorder;
-use crate::event::{Event, OWN_KIND};
+use crate::event::{Event, OWN_KIND, nanos};
 use crate::store::StoreError;
 
 /// Where own events go in. Clones put into the same place. There are few of them: each is told once per change, not once per
@@ -30,8 +31,13 @@ impl Own {
     /// Tells an event about dockbell itself.
     pub fn say(&self, action: &str, attributes: &[(&str, &str)]) {
         let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let now = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-        self.tell(Event::own(OWN_KIND.into(), action, now, attributes));
+        self.tell(Event::own(OWN_KIND.into(), action, nanos(Timestamp::now()), attributes));
+    }
+
+    /// Tells that somebody will not get a message.
+    pub fn dead_letter(&self, sink: &str, message: Ulid, subject: &str, error: &str) {
+        let message = message.to_string();
+        self.say("dead_letter", &[("error", error), ("message", &message), ("sink", sink), ("subject", subject)]);
     }
 }
 

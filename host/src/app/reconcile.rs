@@ -1,9 +1,11 @@
 //! What happened in a gap, found out by comparing what was known with what there is.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use crate::engine::Container;
-use crate::event::{Event, Fact};
+use crate::event::{Event, Fact, nanos};
 use crate::lifecycle::{Containers, Known};
 
 /// From when until when events may be missing.
@@ -61,7 +63,8 @@ pub(super) fn inferred(engine: &str, gap: Gap, known: &Containers, now: &[Contai
             events.push(changed);
         }
     }
-    for (id, before) in known.iter().filter(|(id, _)| !now.iter().any(|container| container.id == **id)) {
+    let there: HashSet<&str> = now.iter().map(|container| container.id.as_str()).collect();
+    for (id, before) in known.iter().filter(|(id, _)| !there.contains(id)) {
         let Known { name, image, .. } = before.clone();
         let gone = Container { id: id.to_owned(), name, image, ..Container::default() };
         events.push(event(engine, &gone, "destroy", gap.to));
@@ -92,7 +95,7 @@ fn event(engine: &str, container: &Container, action: &str, at: Timestamp) -> Ev
         action: action.to_owned(),
         actor_id: id.clone(),
         scope: "local".to_owned(),
-        time_nanos: i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX),
+        time_nanos: nanos(at),
         attributes,
         facts: vec![(Fact::Inferred, "true".to_owned())],
         ..Event::default()

@@ -33,10 +33,7 @@ pub(super) async fn run(store: Store, own: Own) -> Result<(), StoreError> {
                     "A message is given up."
                 );
                 if !letter.alarm {
-                    own.say(
-                        "dead_letter",
-                        &[("error", &error), ("message", &id), ("sink", &letter.sink), ("subject", &letter.subject)],
-                    );
+                    own.dead_letter(&letter.sink, letter.id, &letter.subject, &error);
                 }
             }
             for letter in kept.purged {

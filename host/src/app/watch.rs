@@ -21,7 +21,7 @@ use crate::engine::{self, Engine, Span};
 use crate::event::{Event, OWN_KIND};
 use crate::plugin::Runtime;
 use crate::queue::queue;
-use crate::store::{Place, Store, StoreError};
+use crate::store::{Place, StoreError};
 
 /// Memory that may wait between a reader and the journal, in bytes: about 60,000 events. More is counted as a gap.
 const READ_QUEUE: u32 = 64 << 20;
@@ -93,12 +93,6 @@ impl Watch {
             tellers.push(Teller::open(route, &to, shared.clone()).await?);
         }
         Ok(Self { engines, strangers, tellers, shared, own_events, span, grace: config.grace, _runtime: runtime })
-    }
-
-    /// Where events and messages are kept.
-    #[must_use]
-    pub fn store(&self) -> Store {
-        self.shared.store.clone()
     }
 
     /// Runs until `stop` is cancelled, the span has ended, or nobody is left to tell (`dockbell | head`). Then what is open
@@ -202,10 +196,7 @@ fn failure(ended: Result<Result<(), StoreError>, JoinError>) -> Option<anyhow::E
 fn alarm(own: Own) -> Alarm {
     Alarm::new(move |trouble| match trouble {
         Trouble::SinkFailed { sink, error } => own.say("sink_failed", &[("error", &error), ("sink", &sink)]),
-        Trouble::DeadLetter { sink, id, subject, error } => own.say(
-            "dead_letter",
-            &[("error", &error), ("message", &id.to_string()), ("sink", &sink), ("subject", &subject)],
-        ),
+        Trouble::DeadLetter { sink, id, subject, error } => own.dead_letter(&sink, id, &subject, &error),
     })
 }
 

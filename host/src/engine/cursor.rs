@@ -9,7 +9,7 @@ use std::collections::{HashSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::event::Event;
+use crate::event::{Event, nanos};
 use crate::store::{EngineCursor, Moved};
 
 /// How many events are known again. Docker repeats at most 256 (`eventsLimit` in moby `daemon/events/events.go`); Podman
@@ -127,7 +127,7 @@ impl Cursor {
         self.replay = Some(Replay {
             seen: self.keys.iter().copied().collect(),
             anchor: undecided.or_else(|| self.anchor()),
-            began: super::parse::nanos(began),
+            began: nanos(began),
             again,
             oldest: None,
             count: 0,

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::batch::Batch;
-use super::parse::nanos;
-use crate::event::Event;
+use crate::event::{Event, nanos};
 use crate::queue::{Refused, Sender, Weigh};
 use crate::store::Moved;
 

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use crate::event::Event;
+use crate::event::{Event, nanos};
 
 /// How many characters of a line that cannot be read are shown.
 const EXCERPT: usize = 200;
@@ -90,11 +90,6 @@ impl Unreadable {
         let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into();
         Event::own(engine, "gap", nanos(Timestamp::now()), attributes)
     }
-}
-
-/// Nanoseconds since the Unix epoch; the last one that fits for times after the year 2262.
-pub(super) fn nanos(time: Timestamp) -> i64 {
-    i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX)
 }
 
 /// A character as it may be shown anywhere: control characters and those that turn the direction of text are escaped.

@@ -15,9 +15,9 @@ use super::describe::Description;
 use super::error::{EngineError, Fault};
 use super::intake::Intake;
 use super::outlet::Outlet;
-use super::parse::nanos;
 use super::session::Session;
 use super::span::{Span, wire};
+use crate::event::nanos;
 use crate::queue::Sender;
 use crate::store::EngineCursor;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::event::{Event, OWN_KIND};
+use crate::event::{Event, OWN_KIND, nanos};
 
 /// Whether a plugin of a route works. Told once when it begins to fail, and once when it works again.
 #[derive(Debug, Default)]
@@ -47,7 +47,6 @@ impl Change {
         let plugin = ("plugin".to_owned(), self.plugin);
         let mut attributes = vec![plugin, ("route".to_owned(), route.to_owned())];
         attributes.extend(self.error.map(|error| ("error".to_owned(), error)));
-        let now = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-        Event::own(Arc::from(OWN_KIND), action, now, attributes)
+        Event::own(Arc::from(OWN_KIND), action, nanos(Timestamp::now()), attributes)
     }
 }

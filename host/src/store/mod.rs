@@ -49,8 +49,8 @@ pub use self::job::Ticket;
 pub use self::journal::{Append, Appended, Appender, Batch, EngineCursor, KEYS, Lines, Moved};
 pub use self::open::{Notice, Opened, Options};
 pub use self::outbox::{
-    Ambiguous, AttemptRow, Due, End, Ended, Filter, Interrupted, Letter, MessageState, NewMessage, Outcome, Outgoing,
-    RecipientRow, Summary, Then, Untried,
+    Ambiguous, AttemptRow, Due, End, Ended, Filter, Interrupted, LIFETIME, Letter, MessageState, NewMessage, Outcome,
+    Outgoing, RecipientRow, Summary, Then, Untried,
 };
 pub use self::reader::Reader;
 pub use self::routes::{GroupChange, GroupRow};

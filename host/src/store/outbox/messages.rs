@@ -14,7 +14,7 @@ use crate::store::column::{count, int, ms};
 use crate::store::{Store, StoreError, journal};
 
 /// How long a message is tried, unless somebody says otherwise: 5 days, as Postfix's `maximal_queue_lifetime`.
-const LIFETIME: Duration = Duration::from_hours(5 * 24);
+pub const LIFETIME: Duration = Duration::from_hours(5 * 24);
 
 /// A message for one sink. Its bytes are final: every attempt sends the same.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,7 +26,7 @@ pub use begin::Outgoing;
 pub use due::Due;
 pub use end::{End, Ended, Outcome, Then};
 pub use list::{Filter, Letter, RecipientRow, Summary};
-pub use messages::{NewMessage, Untried};
+pub use messages::{LIFETIME, NewMessage, Untried};
 pub use recover::{Ambiguous, Interrupted};
 
 pub(super) use dead::{expire, purge};
