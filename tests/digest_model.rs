@@ -129,10 +129,10 @@ impl World {
         let seq = self.journal.len() as u64 + 1;
         let looping = name == "looping";
         let event = Arc::new(Event {
-            kind: "container".to_owned(),
-            action: if seq.is_multiple_of(3) { "die" } else { "start" }.to_owned(),
-            attributes: vec![("name".to_owned(), name.to_owned())],
-            facts: if looping { vec![(Fact::Looping, "true".to_owned())] } else { vec![] },
+            kind: "container".into(),
+            action: if seq.is_multiple_of(3) { "die" } else { "start" }.into(),
+            attributes: [("name", name)].into_iter().collect(),
+            facts: if looping { vec![(Fact::Looping, "true".into())] } else { vec![] },
             time_nanos: i64::try_from(seq).unwrap(),
             ..Event::default()
         });

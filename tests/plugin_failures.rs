@@ -27,7 +27,7 @@ fn die() -> Event {
 
 /// An event whose action has more.
 fn start() -> Event {
-    Event { action: "start".to_owned(), ..event() }
+    Event { action: "start".into(), ..event() }
 }
 
 /// A filter that traps on `die` and refuses everything else.

@@ -54,7 +54,7 @@ async fn an_endless_loop_in_a_call_is_stopped_and_the_next_call_works() {
     assert_eq!(error, CallError::TimedOut(TIMEOUT));
     assert_eq!(error.to_string(), "it took longer than 100 ms\nhint: `timeout` in the plugin's table allows more");
     let mut start = event();
-    start.action = "start".to_owned();
+    start.action = "start".into();
     assert_eq!(filter.accept(&start).await, Ok(true));
 }
 
@@ -234,7 +234,7 @@ async fn an_event_of_10_mb_reaches_the_filter_and_a_larger_one_than_its_memory_d
     // The length of the detail, at offset 28.
     guest.accept("(call $answer (i32.eq (i32.load offset=28 (local.get $event)) (i32.const 10000000)))");
     let mut large = event();
-    large.detail = "x".repeat(10_000_000);
+    large.detail = "x".repeat(10_000_000).into();
     assert_eq!(with_memory(&guest, 64 << 20).await.unwrap().accept(&large).await, Ok(true));
     let mut small = with_memory(&guest, 4 << 20).await.unwrap();
     assert_eq!(small.accept(&large).await, Err(CallError::OutOfMemory(4 << 20)));

@@ -312,13 +312,13 @@ pub fn event() -> Event {
     ];
     Event {
         engine: "local".into(),
-        kind: "container".to_owned(),
-        action: "die".to_owned(),
+        kind: "container".into(),
+        action: "die".into(),
         actor_id: "8f1cf0a4b3a1f4c07a8f6f3c9d2f6f1b9d8fd1f1b0ce7b31a1f6c8f1f3f2a900".to_owned(),
-        scope: "local".to_owned(),
+        scope: "local".into(),
         time_nanos: 1_795_331_484_283_292_298,
-        attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        facts: vec![(Fact::Identity, "shop/web".to_owned()), (Fact::Cause, "crashed".to_owned())],
+        attributes: attributes.into_iter().collect(),
+        facts: vec![(Fact::Identity, "shop/web".into()), (Fact::Cause, "crashed".into())],
         ..Event::default()
     }
 }

@@ -4,13 +4,12 @@
 //! read is not changed, and what dockbell knew when it was read is known when it is read again. An event of dockbell itself
 //! begins with the separator, and is JSON as a whole.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::engine::parse;
-use crate::event::{Event, Fact, nanos};
+use crate::event::{Event, nanos};
 use crate::store::Batch;
 
 /// Between a line and its facts. JSON writes it as an escape, so the last one in a line is ours.
@@ -47,32 +46,34 @@ pub fn read(engine: &Arc<str>, line: &[u8], received: Timestamp) -> Result<Event
     };
     let mut event = parse::event_received(engine, raw, || received).map_err(|error| error.to_string())?;
     if !facts.is_empty() {
-        event.facts = serde_json::from_slice::<Vec<(Fact, String)>>(facts).map_err(|error| error.to_string())?;
+        event.facts = serde_json::from_slice(facts).map_err(|error| error.to_string())?;
     }
     Ok(event)
 }
 
-/// The events of a batch of the journal, with their sequence numbers. What cannot be read is there as an event `gap`.
-pub(super) fn events(batch: &Batch) -> BTreeMap<u64, Arc<Event>> {
-    let gap = |reason: &str| {
-        let attributes = vec![
-            ("lines".to_owned(), if batch.damaged { batch.count.to_string() } else { "1".to_owned() }),
-            ("reason".to_owned(), format!("the journal is damaged: {reason}")),
-        ];
+/// The events of a batch of the journal, with their sequence numbers, each read when it is asked for. What cannot be read is
+/// there as an event `gap`.
+pub(super) fn events(batch: &Batch) -> impl Iterator<Item = (u64, Arc<Event>)> {
+    let gap = move |reason: &str| {
+        let lines = if batch.damaged { batch.count } else { 1 };
+        let attributes = [("lines", lines.to_string()), ("reason", format!("the journal is damaged: {reason}"))];
+        let attributes = attributes.into_iter().collect();
         Arc::new(Event::own(Arc::clone(&batch.engine), "gap", nanos(batch.received), attributes))
     };
     if batch.damaged {
         tracing::error!(engine = %batch.engine, lines = batch.count, "the disk has changed a part of the journal");
-        return BTreeMap::from([(batch.last(), gap("the disk has changed it"))]);
     }
+    // One that is damaged has no lines.
+    let damaged = batch.damaged.then(|| (batch.last(), gap("the disk has changed it")));
     let event =
-        |line: &[u8]| read(&batch.engine, line, batch.received).map(Arc::new).unwrap_or_else(|error| gap(&error));
-    batch.lines(0).map(|(seq, line)| (seq, event(line))).collect()
+        move |line: &[u8]| read(&batch.engine, line, batch.received).map(Arc::new).unwrap_or_else(|error| gap(&error));
+    damaged.into_iter().chain(batch.lines(0).map(move |(seq, line)| (seq, event(line))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Fact;
 
     fn again(event: &Event, raw: Option<&[u8]>) -> Event {
         let mut line = Vec::new();
@@ -86,8 +87,8 @@ mod tests {
         let raw = br#"{"Type":"container","Action":"die","Actor":{"ID":"a","Attributes":{"name":"web"}},"scope":"local","timeNano":5}"#;
         let mut event = parse::event(&"shop".into(), raw).unwrap();
         assert_eq!(again(&event, Some(raw)), event, "without facts");
-        event.facts.push((Fact::Cause, "crashed".to_owned()));
-        event.facts.push((Fact::Identity, "a\u{1e}\n\"b".to_owned()));
+        event.facts.push((Fact::Cause, "crashed".into()));
+        event.facts.push((Fact::Identity, "a\u{1e}\n\"b".into()));
         assert_eq!(again(&event, Some(raw)), event);
     }
 
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn an_own_event_comes_back() {
-        let attributes = vec![("reason".to_owned(), "a\u{1e}\nb".to_owned())];
+        let attributes = [("reason", "a\u{1e}\nb")].into_iter().collect();
         let event = Event::own("shop".into(), "gap", 5, attributes);
         assert_eq!(again(&event, None), event);
     }

@@ -1,6 +1,7 @@
 //! Wires everything: starts plugins, routes, sinks and engines as the configuration says, runs them, and stops them without
 //! losing what is open.
 
+mod backlog;
 pub mod feed;
 pub mod letters;
 pub mod line;

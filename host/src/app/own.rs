@@ -30,7 +30,7 @@ impl Own {
 
     /// Tells an event about dockbell itself.
     pub fn say(&self, action: &str, attributes: &[(&str, &str)]) {
-        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let attributes = attributes.iter().copied().collect();
         self.tell(Event::own(OWN_KIND.into(), action, nanos(Timestamp::now()), attributes));
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use crate::engine::Container;
-use crate::event::{Event, Fact, nanos};
+use crate::event::{Attributes, Event, Fact, nanos};
 use crate::lifecycle::{Containers, Known};
 
 /// From when until when events may be missing.
@@ -47,9 +47,10 @@ pub(super) fn inferred(engine: &str, gap: Gap, known: &Containers, now: &[Contai
             let mut died = event("die", at);
             // While it runs again, the engine has forgotten how the last run ended.
             if !container.running {
-                died.attributes.push(("exitCode".to_owned(), container.exit_code.to_string()));
-                died.facts.push((Fact::ExitCode, container.exit_code.to_string()));
-                died.facts.extend(cause(container).map(|cause| (Fact::Cause, cause.to_owned())));
+                let code = container.exit_code.to_string();
+                died.attributes.push("exitCode", &code);
+                died.facts.push((Fact::ExitCode, code.into()));
+                died.facts.extend(cause(container).map(|cause| (Fact::Cause, cause.into())));
             }
             events.push(died);
         }
@@ -59,7 +60,7 @@ pub(super) fn inferred(engine: &str, gap: Gap, known: &Containers, now: &[Contai
             && matches!(container.health.as_str(), "healthy" | "unhealthy")
         {
             let mut changed = event("health_status", gap.to);
-            changed.detail.clone_from(&container.health);
+            changed.detail = container.health.as_str().into();
             events.push(changed);
         }
     }
@@ -85,19 +86,19 @@ fn cause(container: &Container) -> Option<&'static str> {
 
 fn event(engine: &str, container: &Container, action: &str, at: Timestamp) -> Event {
     let Container { id, name, image, labels, .. } = container;
-    let mut attributes = labels.clone();
-    attributes.retain(|(label, _)| label != "name" && label != "image" && label != "exitCode");
-    attributes.push(("image".to_owned(), image.clone()));
-    attributes.push(("name".to_owned(), name.clone()));
+    let own = |label: &str| !matches!(label, "name" | "image" | "exitCode");
+    let mut attributes: Attributes =
+        labels.iter().filter(|(label, _)| own(label)).map(|(name, value)| (name, value)).collect();
+    attributes.extend([("image", image), ("name", name)]);
     Event {
         engine: engine.into(),
-        kind: "container".to_owned(),
-        action: action.to_owned(),
+        kind: "container".into(),
+        action: action.into(),
         actor_id: id.clone(),
-        scope: "local".to_owned(),
+        scope: "local".into(),
         time_nanos: nanos(at),
         attributes,
-        facts: vec![(Fact::Inferred, "true".to_owned())],
+        facts: vec![(Fact::Inferred, "true".into())],
         ..Event::default()
     }
 }

@@ -92,11 +92,9 @@ impl Recorder {
         raw: impl Fn(usize) -> Option<&'a [u8]>,
         moved: Option<Moved>,
     ) -> Result<(), StoreError> {
-        let (mut lines, mut line) = (Lines::default(), Vec::new());
+        let mut lines = Lines::default();
         for (place, event) in events.iter().enumerate() {
-            line.clear();
-            line::write(event, raw(place), &mut line);
-            lines.push(&line);
+            lines.push_with(|line| line::write(event, raw(place), line));
         }
         let append = Arc::new(Append { received: Timestamp::now(), lines, moved });
         let ticket = self.appender.append(Arc::clone(&append)).await?;

@@ -6,14 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::backlog::{Backlog, Part};
 use super::own::Own;
+use super::patience;
 use super::recorder::Arriving;
-use super::{line, patience};
 use crate::deliver::{Outbox, Sinks, is_about};
 use crate::message::{Batch, Message, Phase};
+use crate::route::Route;
 use crate::route::collected::merge;
 use crate::route::group::Turn;
-use crate::route::{Arrived, Route};
 use crate::store::{NewMessage, Seal, Sealed, Store, StoreError};
 
 /// Longest sleep of a route, so that a clock that jumps is noticed.
@@ -22,8 +23,6 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 const SETTLE_EVERY: Duration = Duration::from_secs(5);
 /// Groups that are told in one transaction.
 const TOGETHER: usize = 32;
-/// Bytes of the journal that are read at once.
-const READ: usize = 1 << 20;
 
 /// What all routes share.
 #[derive(Debug, Clone)]
@@ -81,7 +80,15 @@ impl Teller {
                     settle_at = Instant::now() + SETTLE_EVERY;
                 }
                 arrived = arriving.queue.recv() => match arrived {
-                    Some(arrived) => self.take(&arrived).await?,
+                    Some(arrived) => {
+                        if arrived.first > self.route.reached() + 1 {
+                            // At once up to the newest that did not fit: piece by piece each piece would be waited for.
+                            let missed = *arriving.missed.borrow_and_update();
+                            self.catch_up(missed.max(arrived.first - 1)).await?;
+                        }
+                        self.route.take(&arrived).await;
+                        self.tell_own();
+                    }
                     None => break,
                 },
                 Ok(()) = arriving.missed.changed() => {
@@ -99,32 +106,23 @@ impl Teller {
         self.settle().await
     }
 
-    async fn take(&mut self, arrived: &Arrived) -> Result<(), StoreError> {
-        if arrived.first > self.route.reached() + 1 {
-            self.catch_up(arrived.first - 1).await?;
-        }
-        self.route.take(arrived).await;
-        self.tell_own();
-        Ok(())
-    }
-
     /// Reads from the journal what did not come through the queue.
     async fn catch_up(&mut self, through: u64) -> Result<(), StoreError> {
-        while self.route.reached() < through {
-            let reached = self.route.reached();
-            let batches = patience::wait(|| self.shared.store.journal(reached, READ)).await?;
-            if batches.is_empty() {
-                self.route.reach(through);
-            }
-            for batch in batches {
-                for (seq, event) in line::events(&batch) {
-                    self.route.take_one(seq, &event, batch.received).await;
+        if through <= self.route.reached() {
+            return Ok(());
+        }
+        let mut backlog = Backlog::new(&self.shared.store, self.route.reached(), through);
+        while let Some(parts) = backlog.next().await? {
+            for Part { received, events, last } in parts {
+                for (seq, event) in events {
+                    self.route.take_one(seq, &event, received).await;
                 }
-                self.route.reach(batch.last());
+                self.route.reach(last);
             }
             self.tell_own();
             self.tell_due(Timestamp::now()).await?;
         }
+        self.route.reach(through);
         Ok(())
     }
 

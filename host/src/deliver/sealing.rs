@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn failed(sink: &str) -> Event {
-        Event::own(OWN_KIND.into(), "sink_failed", 1, vec![("sink".to_owned(), sink.to_owned())])
+        Event::own(OWN_KIND.into(), "sink_failed", 1, [("sink", sink)].into_iter().collect())
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! engine remembers few events, and after its restart none. So a reconnect asks for a minute more than is needed and drops
 //! what is known by its digest; and the last known event, the anchor, must come again. If it does not, something is missing.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
+use hashbrown::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -199,7 +200,7 @@ impl Cursor {
         let bytes = &mut self.scratch;
         bytes.clear();
         bytes.extend_from_slice(&event.time_nanos.to_le_bytes());
-        let texts = [&event.kind, &event.action, &event.detail, &event.actor_id, &event.scope];
+        let texts: [&str; 5] = [&event.kind, &event.action, &event.detail, &event.actor_id, &event.scope];
         let pairs = event.attributes.iter().flat_map(|(name, value)| [name, value]);
         for text in texts.into_iter().chain(pairs) {
             // Its length first, so that two neighbours cannot be cut in another place.
@@ -216,7 +217,7 @@ mod tests {
 
     fn event(name: &str, seconds: i64) -> Event {
         Event {
-            attributes: vec![("name".to_owned(), name.to_owned())],
+            attributes: [("name", name)].into_iter().collect(),
             time_nanos: seconds * 1_000_000_000,
             ..Event::default()
         }
@@ -310,16 +311,16 @@ mod tests {
     #[test]
     fn every_part_of_an_event_is_part_of_its_key() {
         let mut cursor = Cursor::default();
-        let base = Event { detail: "ab".to_owned(), actor_id: "c".to_owned(), ..event("a", 1) };
+        let base = Event { detail: "ab".into(), actor_id: "c".to_owned(), ..event("a", 1) };
         let mut others = vec![base.clone(); 7];
-        others[0].detail = "a".to_owned();
+        others[0].detail = "a".into();
         others[0].actor_id = "bc".to_owned();
         others[1].time_nanos += 1;
-        others[2].kind = "x".to_owned();
-        others[3].action = "x".to_owned();
-        others[4].scope = "x".to_owned();
-        others[5].attributes[0].1 = "x".to_owned();
-        others[6].attributes.push(("x".to_owned(), String::new()));
+        others[2].kind = "x".into();
+        others[3].action = "x".into();
+        others[4].scope = "x".into();
+        others[5].attributes = [("name", "x")].into_iter().collect();
+        others[6].attributes.push("x", "");
         let key = cursor.key(&base);
         assert_eq!(cursor.key(&base.clone()), key);
         for other in others {

@@ -79,7 +79,7 @@ impl Intake {
         self.replay_over |= verdict != Verdict::Known && self.cursor.ends_replay(&event);
         match verdict {
             Verdict::Known => return,
-            Verdict::Late => event.facts.push((Fact::Late, "true".to_owned())),
+            Verdict::Late => event.facts.push((Fact::Late, "true".into())),
             Verdict::New => {}
         }
         self.keep(event, line);
@@ -100,7 +100,7 @@ impl Intake {
         let (from, to) = (time(first), time(last));
         for (mut event, line) in skipped {
             self.cursor.take(&event);
-            event.facts.push((Fact::Late, "true".to_owned()));
+            event.facts.push((Fact::Late, "true".into()));
             self.keep(event, &line);
         }
         self.flush();

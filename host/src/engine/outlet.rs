@@ -46,7 +46,8 @@ impl Outlet {
     }
 
     /// Tells one of dockbell's own events, now.
-    pub(super) fn tell(&mut self, action: &str, attributes: Vec<(String, String)>) {
+    pub(super) fn tell(&mut self, action: &str, attributes: &[(&str, &str)]) {
+        let attributes = attributes.iter().copied().collect();
         let event = Event::own(Arc::clone(&self.engine), action, nanos(Timestamp::now()), attributes);
         self.push(own(event));
     }
@@ -56,7 +57,7 @@ impl Outlet {
     pub(super) fn tell_missing(&mut self, reason: &str, from: Timestamp, to: Timestamp, moved: Option<Moved>) {
         tracing::error!(engine = %self.engine, "events are missing between {from} and {to}: {reason}");
         let texts = [("from", from.to_string()), ("reason", reason.to_owned()), ("to", to.to_string())];
-        let attributes = texts.map(|(name, value)| (name.to_owned(), value)).into();
+        let attributes = texts.into_iter().collect();
         let gap = Event::own(Arc::clone(&self.engine), "gap", nanos(Timestamp::now()), attributes);
         let mut batch = own(gap);
         batch.moved = moved;
@@ -103,7 +104,7 @@ impl Outlet {
             ("reason", "dockbell fell behind".to_owned()),
             ("to", time(missed.to)),
         ];
-        let attributes = texts.map(|(name, value)| (name.to_owned(), value)).into();
+        let attributes = texts.into_iter().collect();
         Event::own(Arc::clone(&self.engine), "gap", nanos(Timestamp::now()), attributes)
     }
 }

@@ -9,6 +9,7 @@ mod podman;
 mod tests;
 mod tolerant;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,10 +17,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use crate::event::{Event, nanos};
+use crate::event::{Attributes, Event, nanos};
 
 /// How many characters of a line that cannot be read are shown.
 const EXCERPT: usize = 200;
+/// Pairs and bytes of attributes that most events have at most: compose alone sets about ten labels.
+const USUAL: (usize, usize) = (12, 256);
 
 /// A line that is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +90,7 @@ impl Unreadable {
             ("excerpt", self.excerpt),
             ("reason", "unreadable line".to_owned()),
         ];
-        let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into();
+        let attributes = attributes.into_iter().collect();
         Event::own(engine, "gap", nanos(Timestamp::now()), attributes)
     }
 }
@@ -103,57 +106,50 @@ fn visible(c: char) -> impl Iterator<Item = char> {
 
 /// An event as it is written on the wire.
 #[derive(Debug, Default, Deserialize)]
-struct Raw {
-    #[serde(rename = "Type", default)]
-    kind: Text,
-    #[serde(rename = "Action", default)]
-    action: Text,
-    #[serde(rename = "Actor", default)]
-    actor: Actor,
-    #[serde(default)]
-    scope: Text,
+struct Raw<'a> {
+    #[serde(rename = "Type", default, borrow)]
+    kind: Text<'a>,
+    #[serde(rename = "Action", default, borrow)]
+    action: Text<'a>,
+    #[serde(rename = "Actor", default, borrow)]
+    actor: Actor<'a>,
+    #[serde(default, borrow)]
+    scope: Text<'a>,
     #[serde(default)]
     time: Option<i64>,
     #[serde(rename = "timeNano", default)]
     time_nano: Option<i64>,
     /// Podman's; Docker writes it behind the action.
-    #[serde(rename = "HealthStatus", default)]
-    health: Text,
+    #[serde(rename = "HealthStatus", default, borrow)]
+    health: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Actor {
-    #[serde(rename = "ID", default)]
-    id: Text,
+struct Actor<'a> {
+    #[serde(rename = "ID", default, borrow)]
+    id: Text<'a>,
     #[serde(rename = "Attributes", default)]
     attributes: Pairs,
 }
 
-impl Raw {
+impl Raw<'_> {
     fn into_event(self, engine: &Arc<str>, received: impl FnOnce() -> Timestamp) -> Event {
-        let mut action = self.action.0;
-        let mut detail = String::new();
-        if let Some(at) = action.find(": ") {
-            action[at + 2..].clone_into(&mut detail);
-            action.truncate(at);
-        }
+        let (action, detail) = self.action.0.split_once(": ").unwrap_or((&self.action.0, ""));
         let mut attributes = self.actor.attributes.0;
-        if !attributes.is_sorted() {
-            attributes.sort();
-        }
-        let scope = if self.scope.0.is_empty() { "local".to_owned() } else { self.scope.0 };
+        attributes.sort();
+        let scope = if self.scope.0.is_empty() { "local" } else { &*self.scope.0 };
         let mut event = Event {
             engine: Arc::clone(engine),
-            kind: self.kind.0,
-            action,
-            detail,
-            actor_id: self.actor.id.0,
-            scope,
+            kind: self.kind.0.into(),
+            action: action.into(),
+            detail: detail.into(),
+            actor_id: self.actor.id.0.into_owned(),
+            scope: scope.into(),
             time_nanos: time(self.time_nano, self.time).unwrap_or_else(|| nanos(received())),
             attributes,
             facts: Vec::new(),
         };
-        podman::translate(&mut event, self.health.0);
+        podman::translate(&mut event, &self.health.0);
         event
     }
 }
@@ -165,41 +161,45 @@ fn time(nano: Option<i64>, seconds: Option<i64>) -> Option<i64> {
     nano.filter(usable).or_else(|| seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000)).filter(usable))
 }
 
-/// A text; numbers and truth values become one.
+/// A text, not copied where it stands in the line as it is; numbers and truth values become one.
 #[derive(Debug, Default)]
-struct Text(String);
+struct Text<'a>(Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct AnyText;
-        impl Visitor<'_> for AnyText {
-            type Value = Text;
+        impl<'de> Visitor<'de> for AnyText {
+            type Value = Text<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text")
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.to_owned()))
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(text.into()))
             }
 
-            fn visit_bool<E>(self, value: bool) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(text.to_owned().into()))
             }
 
-            fn visit_i64<E>(self, value: i64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
+            fn visit_bool<E>(self, value: bool) -> Result<Text<'de>, E> {
+                Ok(Text(value.to_string().into()))
             }
 
-            fn visit_u64<E>(self, value: u64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
+            fn visit_i64<E>(self, value: i64) -> Result<Text<'de>, E> {
+                Ok(Text(value.to_string().into()))
             }
 
-            fn visit_f64<E>(self, value: f64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
+            fn visit_u64<E>(self, value: u64) -> Result<Text<'de>, E> {
+                Ok(Text(value.to_string().into()))
             }
 
-            fn visit_unit<E>(self) -> Result<Text, E> {
+            fn visit_f64<E>(self, value: f64) -> Result<Text<'de>, E> {
+                Ok(Text(value.to_string().into()))
+            }
+
+            fn visit_unit<E>(self) -> Result<Text<'de>, E> {
                 Ok(Text::default())
             }
         }
@@ -209,7 +209,7 @@ impl<'de> Deserialize<'de> for Text {
 
 /// Names and values in the order in which they stand; `null` is none.
 #[derive(Debug, Default)]
-struct Pairs(Vec<(String, String)>);
+struct Pairs(Attributes);
 
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -226,10 +226,10 @@ impl<'de> Deserialize<'de> for Pairs {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-                // Compose alone sets about ten labels.
-                let mut pairs = Vec::with_capacity(16);
-                while let Some((name, value)) = map.next_entry::<String, Text>()? {
-                    pairs.push((name, value.0));
+                let (count, bytes) = USUAL;
+                let mut pairs = Attributes::with_capacity(count, bytes);
+                while let Some((name, value)) = map.next_entry::<Text<'_>, Text<'_>>()? {
+                    pairs.push(&name.0, &value.0);
                 }
                 Ok(Pairs(pairs))
             }

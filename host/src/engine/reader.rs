@@ -169,7 +169,7 @@ impl Reader {
         let after = format!("{}s", outage.began.elapsed().as_secs());
         tracing::info!(%engine, "reads the events of {met} again after {after}");
         if outage.told {
-            self.intake.outlet.tell("engine_back", vec![("after".to_owned(), after)]);
+            self.intake.outlet.tell("engine_back", &[("after", &after)]);
         }
     }
 
@@ -188,7 +188,7 @@ impl Reader {
         outage.fault = fault.clone();
         if !outage.told && !just_cut {
             outage.told = true;
-            self.intake.outlet.tell("engine_lost", vec![("reason".to_owned(), fault.to_string())]);
+            self.intake.outlet.tell("engine_lost", &[("reason", &fault.to_string())]);
         }
     }
 }

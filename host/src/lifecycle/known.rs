@@ -1,7 +1,6 @@
 //! What is known of containers, so that after a gap it can be told what happened in it.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
@@ -71,21 +70,19 @@ impl Containers {
         if event.action == "destroy" || (self.by_id.len() >= MOST && !self.by_id.contains_key(id)) {
             return;
         }
-        let known = self.by_id.entry(id.to_owned()).or_default();
-        let before = known.clone();
-        if let Some(name) = event.attribute("name").filter(|name| *name != known.name) {
-            known.name = name.to_owned();
+        let known = self.by_id.entry_ref(id).or_default();
+        let (running, health) = match event.action.as_str() {
+            "start" => (true, ""),
+            "die" => (false, ""),
+            "health_status" => (known.running, event.detail.as_str()),
+            _ => (known.running, known.health.as_str()),
+        };
+        let name = event.attribute("name").unwrap_or(&known.name);
+        let image = event.attribute("image").unwrap_or(&known.image);
+        if (running, health, name, image) != (known.running, &*known.health, &*known.name, &*known.image) {
+            *known = Known { name: name.to_owned(), image: image.to_owned(), running, health: health.to_owned() };
+            self.changed = true;
         }
-        if let Some(image) = event.attribute("image").filter(|image| *image != known.image) {
-            known.image = image.to_owned();
-        }
-        match event.action.as_str() {
-            "start" => (known.running, known.health) = (true, String::new()),
-            "die" => (known.running, known.health) = (false, String::new()),
-            "health_status" => known.health.clone_from(&event.detail),
-            _ => {}
-        }
-        self.changed |= *known != before;
     }
 
     /// What is known of a container.

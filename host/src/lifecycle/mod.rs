@@ -17,6 +17,8 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use crate::event::{Event, Fact};
 use container::Container;
 use history::History;
@@ -87,12 +89,8 @@ impl Lifecycle {
             }
             return;
         }
-        if !self.engines.contains_key(&event.engine) {
-            self.engines.insert(Arc::clone(&event.engine), Engine::new());
-        }
-        if let Some(engine) = self.engines.get_mut(&event.engine) {
-            engine.observe(event, inspected);
-        }
+        let engine = self.engines.entry(Arc::clone(&event.engine)).or_insert_with(Engine::new);
+        engine.observe(event, inspected);
     }
 }
 
@@ -124,7 +122,7 @@ fn says_nothing_about_life(action: &str) -> bool {
 }
 
 /// Adds a fact, in place of what is there of that name.
-fn add(event: &mut Event, fact: Fact, value: String) {
+fn add(event: &mut Event, fact: Fact, value: impl Into<CompactString>) {
     event.facts.retain(|(known, _)| *known != fact);
-    event.facts.push((fact, value));
+    event.facts.push((fact, value.into()));
 }

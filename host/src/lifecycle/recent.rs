@@ -1,6 +1,6 @@
 //! A map that forgets what was not used for the longest time.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// A map of bounded size. When it is full, the tenth that was not used for the longest time is forgotten at once, so that
 /// the search for it costs little per entry.
@@ -21,12 +21,11 @@ impl<T: Default> Recent<T> {
     /// The entry of a key, new if there is none.
     pub(super) fn entry(&mut self, key: &str) -> &mut T {
         self.uses += 1;
-        if !self.entries.contains_key(key) && self.entries.len() >= self.most {
+        if self.entries.len() >= self.most && !self.entries.contains_key(key) {
             self.forget();
         }
-        let uses = self.uses;
-        let (used, entry) = self.entries.entry(key.to_owned()).or_default();
-        *used = uses;
+        let (used, entry) = self.entries.entry_ref(key).or_default();
+        *used = self.uses;
         entry
     }
 

@@ -40,12 +40,12 @@ fn event(id: &str, at: f64, action: &str, attributes: &[(&str, &str)]) -> Event 
     let (action, detail) = action.split_once(": ").unwrap_or((action, ""));
     Event {
         engine: "local".into(),
-        kind: "container".to_owned(),
-        action: action.to_owned(),
-        detail: detail.to_owned(),
+        kind: "container".into(),
+        action: action.into(),
+        detail: detail.into(),
         actor_id: id.to_owned(),
         time_nanos: 1_795_331_484_000_000_000 + (at * 1e9) as i64,
-        attributes: attributes.iter().map(|(name, value)| (String::from(*name), String::from(*value))).collect(),
+        attributes: attributes.iter().copied().collect(),
         ..Event::default()
     }
 }
@@ -413,7 +413,7 @@ fn other_kinds_and_what_says_nothing_about_life_stay_as_they_are() {
         assert!(engine.event(0.0, action, &[("exitCode", "0")]).facts.is_empty(), "{action}");
     }
     let mut network = event("id-1", 0.0, "connect", &WEB);
-    network.kind = "network".to_owned();
+    network.kind = "network".into();
     engine.lifecycle.observe(&mut network);
     assert!(network.facts.is_empty());
     assert!(engine.lifecycle.engines.is_empty());
@@ -425,7 +425,7 @@ fn other_kinds_and_what_says_nothing_about_life_stay_as_they_are() {
 fn facts_that_are_there_already_are_kept_or_replaced_but_never_doubled() {
     let mut engine = Engine::default();
     let mut die = event("id-1", 0.0, "die", &[("exitCode", "1")]);
-    die.facts = vec![(Fact::Late, "true".to_owned()), (Fact::Cause, "finished".to_owned())];
+    die.facts = vec![(Fact::Late, "true".into()), (Fact::Cause, "finished".into())];
     engine.lifecycle.observe(&mut die);
     assert_eq!(facts(&die), "cause=crashed exit-code=1 late=true");
 }

@@ -44,7 +44,7 @@ struct Pairs<'a> {
 impl<'a> Pairs<'a> {
     fn of(event: &'a Event) -> Self {
         Self {
-            attributes: event.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            attributes: event.attributes.iter().collect(),
             facts: event.facts.iter().map(|(fact, value)| (fact.name(), value.as_str())).collect(),
         }
     }

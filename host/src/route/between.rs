@@ -1,5 +1,7 @@
 //! The events between the first and the last ones of a large batch, as lines of JSON for an attachment.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
 
 use crate::event::Event;
@@ -45,17 +47,14 @@ impl Serialize for Pairs<'_> {
 /// One line, with its end.
 pub(super) fn line(event: &Event) -> String {
     let action = match event.detail.as_str() {
-        "" => event.action.clone(),
-        detail => format!("{}: {detail}", event.action),
+        "" => Cow::Borrowed(event.action.as_str()),
+        detail => Cow::Owned(format!("{}: {detail}", event.action)),
     };
     let line = Line {
         engine: &event.engine,
         kind: &event.kind,
         action: &action,
-        actor: Actor {
-            id: &event.actor_id,
-            attributes: Pairs(event.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()),
-        },
+        actor: Actor { id: &event.actor_id, attributes: Pairs(event.attributes.iter().collect()) },
         scope: &event.scope,
         time_nanos: event.time_nanos,
         facts: Pairs(event.facts.iter().map(|(fact, value)| (fact.name(), value.as_str())).collect()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::event::{Event, OWN_KIND, nanos};
+use crate::event::{Attributes, Event, OWN_KIND, nanos};
 
 /// Whether a plugin of a route works. Told once when it begins to fail, and once when it works again.
 #[derive(Debug, Default)]
@@ -44,9 +44,8 @@ impl Change {
     /// As an own event.
     pub(super) fn into_event(self, route: &str) -> Event {
         let action = if self.error.is_some() { "plugin_failed" } else { "plugin_recovered" };
-        let plugin = ("plugin".to_owned(), self.plugin);
-        let mut attributes = vec![plugin, ("route".to_owned(), route.to_owned())];
-        attributes.extend(self.error.map(|error| ("error".to_owned(), error)));
+        let mut attributes: Attributes = [("plugin", &*self.plugin), ("route", route)].into_iter().collect();
+        attributes.extend(self.error.map(|error| ("error", error)));
         Event::own(Arc::from(OWN_KIND), action, nanos(Timestamp::now()), attributes)
     }
 }

@@ -68,7 +68,7 @@ impl Plain {
             let _ = write!(line, " image={}", clean(image));
         }
         if event.kind == OWN_KIND {
-            for (name, value) in &event.attributes {
+            for (name, value) in event.attributes.iter() {
                 let _ = write!(line, " {}=\"{}\"", clean(name), clean(value));
             }
         }

@@ -9,9 +9,11 @@ use dockbell_tests::engine::{ScriptedEngine, container};
 use dockbell_tests::smtp::ScriptedSmtp;
 use tempfile::TempDir;
 
+use crate::source::Source;
+
 /// How long `docker events` needs for all lines; none where there is no `docker`.
 pub(crate) async fn docker_events(lines: &[Bytes]) -> Option<Duration> {
-    let engine = ScriptedEngine::unix().await;
+    let mut engine = Source::new(lines);
     let mut child = Command::new("docker")
         .args(["events", "--format", "{{json .}}"])
         .env("DOCKER_HOST", engine.host())
@@ -19,10 +21,10 @@ pub(crate) async fn docker_events(lines: &[Bytes]) -> Option<Duration> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    engine.subscribed(1).await;
+    let go = engine.subscribed().await;
     let mut output = BufReader::with_capacity(1 << 20, child.stdout.take().unwrap());
     let begin = Instant::now();
-    engine.send_lines(lines.iter().cloned());
+    go.send(()).unwrap();
     let expected = lines.len();
     let counted = tokio::task::spawn_blocking(move || {
         let mut line = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,13 +22,13 @@ use dockbell::route::formatter::RouteFormatter;
 use dockbell::route::group::Digest;
 use dockbell::route::plain::Plain;
 use dockbell::store::{Options, Place, Store};
-use dockbell_tests::engine::ScriptedEngine;
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
 use crate::CONDITION;
 use crate::condition::Condition;
 use crate::refusal;
+use crate::source::Source;
 
 /// Large enough for all events: what is measured is the work, and an event that did not fit would be waited for in vain.
 const QUEUE: u32 = 1 << 30;
@@ -52,20 +53,19 @@ pub(crate) fn parsing(lines: &[Bytes]) -> Duration {
 }
 
 /// A reader on a scripted engine that has sent nothing yet.
-async fn reader() -> (ScriptedEngine, Engine, Receiver<Batch>, CancellationToken) {
-    let scripted = ScriptedEngine::unix().await;
-    let engine = Engine::new(name(), &scripted.config()).unwrap();
+async fn reader(lines: &[Bytes]) -> (Sender<()>, Engine, Receiver<Batch>, CancellationToken) {
+    let mut source = Source::new(lines);
+    let engine = Engine::new(name(), &source.config()).unwrap();
     let (sender, receiver) = queue(QUEUE);
     let stop = CancellationToken::new();
     tokio::spawn(read(engine.clone(), Span::default(), None, sender, stop.clone()));
-    scripted.subscribed(1).await;
-    (scripted, engine, receiver, stop)
+    (source.subscribed().await, engine, receiver, stop)
 }
 
 pub(crate) async fn reading(lines: &[Bytes]) -> Duration {
-    let (scripted, _, mut receiver, stop) = reader().await;
+    let (go, _, mut receiver, stop) = reader(lines).await;
     let begin = Instant::now();
-    scripted.send_lines(lines.iter().cloned());
+    go.send(()).unwrap();
     let mut count = 0;
     while count < lines.len() {
         count += receiver.recv().await.unwrap().events.len();
@@ -94,13 +94,13 @@ pub(crate) async fn filtering(lines: &[Bytes]) -> Duration {
 pub(crate) fn filtering_natively(lines: &[Bytes]) -> Duration {
     let native = |event: Event| dockbell_plugin::Event {
         engine: event.engine.to_string(),
-        kind: event.kind,
-        action: event.action,
-        detail: event.detail,
+        kind: event.kind.into(),
+        action: event.action.into(),
+        detail: event.detail.into(),
         actor_id: event.actor_id,
-        scope: event.scope,
+        scope: event.scope.into(),
         time_nanos: event.time_nanos,
-        attributes: event.attributes,
+        attributes: event.attributes.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         facts: vec![],
     };
     let events: Vec<_> = parsed(lines).into_iter().map(native).collect();
@@ -137,13 +137,13 @@ pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
     let shared = Shared { store: store.clone(), outbox, sinks: Arc::new(Sinks::new([])), own };
     let teller = Teller::open(route, &[], shared).await.unwrap();
 
-    let (scripted, engine, receiver, stop) = reader().await;
+    let (go, engine, receiver, stop) = reader(lines).await;
     let (inlet, events) = Inlet::new(ROUTE_QUEUE);
     let recorder = Recorder::new(&store, "local", vec![inlet]);
     tokio::spawn(Feed::new(engine, recorder).run(receiver));
     let begin = Instant::now();
     let told = tokio::spawn(teller.run(events));
-    scripted.send_lines(lines.iter().cloned());
+    go.send(()).unwrap();
     while store.newest().await.unwrap() < lines.len() as u64 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

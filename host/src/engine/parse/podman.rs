@@ -4,7 +4,7 @@ use crate::event::Event;
 
 /// Changes what Podman calls by another name. Where Docker uses the same word for something else it is left alone: swarm
 /// networks, secrets and the like are `remove`d, but they have the scope `swarm`.
-pub(super) fn translate(event: &mut Event, health: String) {
+pub(super) fn translate(event: &mut Event, health: &str) {
     let kind = event.kind.as_str();
     let action = match (kind, event.action.as_str()) {
         ("container", "died") => "die",
@@ -15,7 +15,7 @@ pub(super) fn translate(event: &mut Event, health: String) {
         (_, unchanged) => unchanged,
     };
     if action != event.action {
-        event.action = action.to_owned();
+        event.action = action.into();
     }
     if matches!(event.action.as_str(), "die" | "exec_die") && event.attribute("exitCode").is_none() {
         copy(event, "containerExitCode", "exitCode");
@@ -23,16 +23,16 @@ pub(super) fn translate(event: &mut Event, health: String) {
     if event.action == "health_status" && event.detail.is_empty() {
         event.detail = if health.is_empty() {
             let attribute = event.attribute("health_status").or_else(|| event.attribute("HealthStatus"));
-            attribute.unwrap_or_default().to_owned()
+            attribute.unwrap_or_default().into()
         } else {
-            health
+            health.into()
         };
     }
 }
 
 fn copy(event: &mut Event, from: &str, to: &str) {
     if let Some(value) = event.attribute(from).map(ToOwned::to_owned) {
-        let at = event.attributes.partition_point(|(name, _)| name.as_str() < to);
-        event.attributes.insert(at, (to.to_owned(), value));
+        event.attributes.push(to, &value);
+        event.attributes.sort();
     }
 }

@@ -5,7 +5,7 @@ fn read(line: &str) -> Event {
 }
 
 fn attributes(event: &Event) -> Vec<(&str, &str)> {
-    event.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    event.attributes.iter().collect()
 }
 
 /// As Docker 20.10 printed it.
@@ -33,7 +33,7 @@ fn with_and_without_the_old_fields_it_is_the_same_event() {
 fn what_follows_the_first_colon_and_space_is_the_detail() {
     let split = |action: &str| {
         let event = read(&format!(r#"{{"Type":"container","Action":"{action}","timeNano":5}}"#));
-        (event.action, event.detail)
+        (event.action.into(), event.detail.into())
     };
     let pair = |action: &str, detail: &str| (action.to_owned(), detail.to_owned());
     assert_eq!(split("health_status: unhealthy"), pair("health_status", "unhealthy"));
@@ -96,7 +96,7 @@ fn what_is_no_event_is_refused_with_a_reason_and_an_excerpt() {
     let gap = refusal.into_event(Arc::from("local"));
     assert_eq!((gap.kind.as_str(), gap.action.as_str()), ("dockbell", "gap"));
     assert_eq!(gap.attribute("reason"), Some("unreadable line"));
-    assert!(gap.attributes.is_sorted());
+    assert!(gap.attributes.iter().is_sorted());
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn what_podman_prints_itself_is_read() {
     assert_eq!(event.time_nanos, 1_772_362_800_500_000_000);
     assert_eq!(event.attribute("name"), Some("web-1"));
     assert_eq!(event.attribute("exitCode"), Some("3"));
-    assert!(event.attributes.is_sorted());
+    assert!(event.attributes.iter().is_sorted());
 }
 
 #[test]

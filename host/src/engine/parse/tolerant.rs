@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{Actor, Pairs, Raw, Text, nanos};
+use crate::event::Attributes;
 
-pub(super) fn read(text: &str) -> Result<Raw, String> {
+pub(super) fn read(text: &str) -> Result<Raw<'static>, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let Value::Object(mut object) = value else {
         return Err("not a JSON object".to_owned());
@@ -38,22 +39,22 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
 }
 
 /// What an event is about; `unknown` where it does not say.
-fn kind_of(object: &mut Map<String, Value>) -> Text {
+fn kind_of(object: &mut Map<String, Value>) -> Text<'static> {
     match object.remove("Type") {
-        Some(Value::String(kind)) if !kind.is_empty() => Text(kind),
-        _ => Text("unknown".to_owned()),
+        Some(Value::String(kind)) if !kind.is_empty() => Text(kind.into()),
+        _ => Text("unknown".into()),
     }
 }
 
 /// Before API 1.22 an event was `status`, `id`, `from` and `time`, and always of a container or an image.
-fn legacy(object: &mut Map<String, Value>) -> Raw {
+fn legacy(object: &mut Map<String, Value>) -> Raw<'static> {
     let from = take(object, "from");
     let kind = if from.0.is_empty() { "image" } else { "container" };
-    let attributes = if from.0.is_empty() { Vec::new() } else { vec![("image".to_owned(), from.0)] };
+    let image = Some(("image", from.0)).filter(|(_, image)| !image.is_empty());
     Raw {
-        kind: Text(kind.to_owned()),
+        kind: Text(kind.into()),
         action: take(object, "status"),
-        actor: Actor { id: take(object, "id"), attributes: Pairs(attributes) },
+        actor: Actor { id: take(object, "id"), attributes: Pairs(image.into_iter().collect()) },
         time: number(object.get("time")),
         time_nano: number(object.get("timeNano")),
         ..Raw::default()
@@ -61,13 +62,13 @@ fn legacy(object: &mut Map<String, Value>) -> Raw {
 }
 
 /// Podman's own command prints other names than its API sends.
-fn podman(object: &mut Map<String, Value>) -> Raw {
+fn podman(object: &mut Map<String, Value>) -> Raw<'static> {
     let mut attributes = pairs(object.remove("Attributes"));
     let named = [("containerExitCode", "ContainerExitCode"), ("image", "Image"), ("name", "Name")];
     for (name, field) in named {
         let value = take(object, field).0;
-        if !value.is_empty() && !attributes.iter().any(|(known, _)| known == name) {
-            attributes.push((name.to_owned(), value));
+        if !value.is_empty() && attributes.get(name).is_none() {
+            attributes.push(name, &value);
         }
     }
     let written = object.get("Time").and_then(Value::as_str).and_then(|time| time.parse::<Timestamp>().ok());
@@ -82,8 +83,8 @@ fn podman(object: &mut Map<String, Value>) -> Raw {
     }
 }
 
-fn take(object: &mut Map<String, Value>, name: &str) -> Text {
-    Text(object.remove(name).map(text).unwrap_or_default())
+fn take(object: &mut Map<String, Value>, name: &str) -> Text<'static> {
+    Text(object.remove(name).map(text).unwrap_or_default().into())
 }
 
 fn text(value: Value) -> String {
@@ -94,10 +95,10 @@ fn text(value: Value) -> String {
     }
 }
 
-fn pairs(value: Option<Value>) -> Vec<(String, String)> {
+fn pairs(value: Option<Value>) -> Attributes {
     match value {
         Some(Value::Object(object)) => object.into_iter().map(|(name, value)| (name, text(value))).collect(),
-        _ => Vec::new(),
+        _ => Attributes::default(),
     }
 }
 

@@ -18,13 +18,13 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn event(name: &str, action: &str) -> Event {
-    let attributes = vec![("name".to_owned(), name.to_owned())];
+    let attributes = [("name", name)].into_iter().collect();
     Event { kind: "container".into(), action: action.into(), attributes, ..Event::default() }
 }
 
 fn looping(name: &str) -> Arc<Event> {
     let mut event = event(name, "die");
-    event.facts.push((Fact::Looping, "true".to_owned()));
+    event.facts.push((Fact::Looping, "true".into()));
     Arc::new(event)
 }
 

@@ -34,11 +34,16 @@ impl Lines {
     /// Adds a line, without its end. A line feed within becomes a blank: in JSON it can stand only between values. An empty
     /// line counts, and is not found again when the journal is read.
     pub fn push(&mut self, line: &[u8]) {
+        self.push_with(|bytes| bytes.extend_from_slice(line));
+    }
+
+    /// The same for a line that is written behind the others.
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if self.count > 0 {
             self.bytes.push(b'\n');
         }
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(line);
+        write(&mut self.bytes);
         let mut from = start;
         while let Some(place) = self.bytes.get(from..).and_then(|rest| memchr::memchr(b'\n', rest)) {
             from += place;

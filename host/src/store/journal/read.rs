@@ -53,7 +53,21 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn journal(&self, after: u64, most_bytes: usize) -> Result<Vec<Batch>, StoreError> {
-        self.ask(move |db| read(db, int(after), most_bytes)).await
+        self.journal_as(after, most_bytes, |batch| batch).await
+    }
+
+    /// The same, each batch made into something else by the thread that reads. What is asked for is begun when this is
+    /// polled first, and made while others work.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn journal_as<T: Send + 'static>(
+        &self,
+        after: u64,
+        most_bytes: usize,
+        mut make: impl FnMut(Batch) -> T + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        self.ask(move |db| read(db, int(after), most_bytes, &mut make)).await
     }
 
     /// Sequence number of the newest line; 0 when there never was one.
@@ -65,7 +79,12 @@ impl Store {
     }
 }
 
-fn read(db: &Connection, after: i64, most_bytes: usize) -> rusqlite::Result<Vec<Batch>> {
+fn read<T>(
+    db: &Connection,
+    after: i64,
+    most_bytes: usize,
+    make: &mut impl FnMut(Batch) -> T,
+) -> rusqlite::Result<Vec<T>> {
     // The batch that holds line `after` may hold the next one, too.
     let mut holder = db.prepare_cached("SELECT first FROM journal WHERE first <= ?1 ORDER BY first DESC LIMIT 1")?;
     let from: i64 = holder.query_row([after], |row| row.get(0)).optional()?.unwrap_or(0);
@@ -83,14 +102,14 @@ fn read(db: &Connection, after: i64, most_bytes: usize) -> rusqlite::Result<Vec<
             break;
         }
         let lines = pack::unpack(row.get(6)?, unpacked, row.get(5)?);
-        batches.push(Batch {
+        batches.push(make(Batch {
             first: uint(row.get(0)?),
             count: count(row.get(1)?),
             engine: row.get(2)?,
             received: time(row.get(3)?),
             damaged: lines.is_none(),
             lines: lines.unwrap_or_default().into(),
-        });
+        }));
     }
     Ok(batches)
 }
