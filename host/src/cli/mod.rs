@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod logging;
 mod outbox;
+mod plugin;
 mod replay;
 mod send;
 mod signals;
@@ -41,6 +42,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Look into the outbox: what waits, what was not delivered; have it sent again, or remove it
     Outbox(outbox::OutboxArgs),
+    /// Look into plugins: what they are, what they do to recorded events, which are bundled
+    Plugin(plugin::PluginArgs),
     /// Send a test message to a sink
     Send(send::SendArgs),
     /// Show the mails about a recording of a small shop; needs neither Docker nor a mail server
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Check(args) => block_on(check::run(args)),
         Command::Outbox(args) => block_on(outbox::run(args)),
+        Command::Plugin(args) => block_on(plugin::run(args)),
         Command::Send(args) => block_on(send::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
     };

@@ -58,6 +58,12 @@ impl Filter {
         &self.0.plugin.name
     }
 
+    /// How much memory the instance has at present, in bytes; 0 where there is none, after a failure.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.0.memory()
+    }
+
     /// Whether the filter lets an event pass.
     ///
     /// # Errors
@@ -84,6 +90,12 @@ impl Formatter {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.plugin.name
+    }
+
+    /// How much memory the instance has at present, in bytes; 0 where there is none, after a failure.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.0.memory()
     }
 
     /// The messages for a batch: at least one, each with a subject of one line and a `text/plain` form.
@@ -119,6 +131,10 @@ impl Instance {
             source => Refused::NotStarted { plugin: plugin.name.to_string(), source },
         })?;
         Ok(Self { plugin, live: Some(live) })
+    }
+
+    fn memory(&self) -> usize {
+        self.live.as_ref().map_or(0, |live| live.store.data().memory.used())
     }
 
     async fn live(&mut self) -> Result<&mut Live, CallError> {

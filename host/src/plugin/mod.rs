@@ -7,7 +7,9 @@
 mod bundled;
 mod cache;
 mod compile;
+mod compiled;
 mod component;
+mod declared;
 mod error;
 mod instance;
 mod log;
@@ -19,6 +21,8 @@ mod v0_1;
 pub use bundled::{BUNDLED, Bundled};
 pub use cache::cache_folder;
 pub use compile::{COMPILE_COMPONENT, CompileLimits, Compiler, compile_component};
+pub use compiled::Compiled;
+pub use declared::Declared;
 pub use error::{CallError, Refused};
 pub use instance::{Filter, Formatter};
 pub use runtime::{Plugin, Role, Runtime};

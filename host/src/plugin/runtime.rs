@@ -11,7 +11,9 @@ use wasmtime::{Config, Engine};
 
 use super::cache::{Cache, Key, cache_folder};
 use super::compile::{CompileError, Compiler};
-use super::component::{self, Exports};
+use super::compiled::Compiled;
+use super::component;
+use super::declared::Declared;
 use super::error::{Refused, humane};
 use super::native::Trusted;
 use super::sandbox::Sandbox;
@@ -30,7 +32,8 @@ pub struct Runtime {
 }
 
 /// What a plugin can be in a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Decides which events are told.
     Filter,
@@ -111,18 +114,37 @@ impl Runtime {
     /// When it cannot be read, is no component, costs too much to compile, was built for another interface, or imports
     /// what is not offered.
     pub fn load(&self, name: &str, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
-        let bytes = component::read(name, &config.component)?;
-        let component = self.component(name, &config.component, &bytes)?;
-        let exports = Exports::of(&self.engine, &component, name)?;
-        component::check_imports(&self.engine, &component, name)?;
+        self.admit(name, &self.compile(name, &config.component)?, config)
+    }
+
+    /// The first half of [`load`](Self::load): reads and compiles a component, whatever it exports and imports.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no component, or costs too much to compile.
+    pub fn compile(&self, name: &str, component: &str) -> Result<Compiled, Refused> {
+        let bytes = component::read(name, component)?;
+        let component = self.component(name, component, &bytes)?;
+        Ok(Compiled { declared: Declared::of(&self.engine, &component), component, bytes })
+    }
+
+    /// The second half of [`load`](Self::load): checks what a component exports and imports.
+    ///
+    /// # Errors
+    /// When it was built for another interface, or imports what is not offered.
+    pub fn admit(&self, name: &str, compiled: &Compiled, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
+        let Compiled { component, bytes, declared } = compiled;
+        declared.check_exports(name)?;
+        declared.check_imports(name)?;
+        let roles = declared.roles();
+        let is = |role| roles.contains(&role);
         let misfit = |error: wasmtime::Error| Refused::Misfit { plugin: name.to_owned(), reason: format!("{error:#}") };
-        let pre = self.linker.instantiate_pre(&component).map_err(misfit)?;
+        let pre = self.linker.instantiate_pre(component).map_err(misfit)?;
         Ok(Arc::new(Plugin {
             name: name.into(),
             engine: self.engine.clone(),
             setup: setup::GuestIndices::new(&pre).map_err(misfit)?,
-            filter: exports.filter.then(|| filter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
-            formatter: exports.formatter.then(|| formatter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
+            filter: is(Role::Filter).then(|| filter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
+            formatter: is(Role::Formatter).then(|| formatter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
             pre,
             config: serde_json::Value::Object(config.config.clone()).to_string(),
             timeout: config.timeout,

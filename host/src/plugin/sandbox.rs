@@ -71,6 +71,11 @@ impl WasiView for Sandbox {
 }
 
 impl MemoryLimit {
+    /// Bytes of all linear memories together.
+    pub(super) const fn used(&self) -> usize {
+        self.used
+    }
+
     fn fits(&mut self, used: usize, elements: usize) -> bool {
         self.before = (self.used, self.elements);
         if used > self.limit {

@@ -1,0 +1,89 @@
+//! What a component says of itself: what it exports and imports, and whether that is a plugin.
+
+use serde::Serialize;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::error::Refused;
+use super::runtime::Role;
+use super::v0_1::{PACKAGE, TRACK, VERSION};
+
+/// Interfaces that a plugin may import, by prefix: `logging`, and the packages of `wasi:cli/imports`, all that is linked.
+const OFFERED: [&str; 8] = [
+    "dockbell:plugin/types@",
+    "dockbell:plugin/logging@",
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
+
+/// The names of the interfaces that a component exports and imports, as it says them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Declared {
+    /// What it offers.
+    pub exports: Vec<String>,
+    /// What it needs.
+    pub imports: Vec<String>,
+}
+
+impl Declared {
+    pub(super) fn of(engine: &Engine, component: &Component) -> Self {
+        let ty = component.component_type();
+        Self {
+            exports: ty.exports(engine).map(|(name, _)| name.to_owned()).collect(),
+            imports: ty.imports(engine).map(|(name, _)| name.to_owned()).collect(),
+        }
+    }
+
+    /// The exports that are of the plugin interface: their names in it and their versions.
+    fn ours(&self) -> impl Iterator<Item = (&str, &str)> {
+        let ours = self.exports.iter().filter_map(|name| name.strip_prefix(PACKAGE)?.strip_prefix('/'));
+        ours.filter_map(|name| name.split_once('@'))
+    }
+
+    /// The version of the plugin interface that it was built for, such as `0.1.0`; none where it is no plugin.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.ours().map(|(_, version)| version).next()
+    }
+
+    /// What it can be in a route.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Role> {
+        let is = |role: &Role| self.ours().any(|(name, _)| name == role.to_string());
+        [Role::Filter, Role::Formatter].into_iter().filter(is).collect()
+    }
+
+    /// Whether it exports `setup`, and `filter` or `formatter`, of a version that is served.
+    pub(super) fn check_exports(&self, plugin: &str) -> Result<(), Refused> {
+        if let Some((_, found)) = self.ours().find(|(_, version)| !version.starts_with(TRACK)) {
+            let plugin = plugin.to_owned();
+            return Err(Refused::WrongVersion { plugin, found: found.to_owned(), served: "0.1.x" });
+        }
+        let lacks = match (!self.roles().is_empty(), self.ours().any(|(name, _)| name == "setup")) {
+            (true, true) => return Ok(()),
+            (true, false) => format!("`{PACKAGE}/setup@{VERSION}`"),
+            (false, _) => format!("`{PACKAGE}/filter@{VERSION}` or `{PACKAGE}/formatter@{VERSION}`"),
+        };
+        let found = if self.exports.is_empty() { "nothing".to_owned() } else { self.exports.join(", ") };
+        Err(Refused::Misfit {
+            plugin: plugin.to_owned(),
+            reason: format!("it lacks the export {lacks}; it exports {found}"),
+        })
+    }
+
+    /// Names every import that nobody offers, instead of the first one only.
+    pub(super) fn check_imports(&self, plugin: &str) -> Result<(), Refused> {
+        let is_offered = |name: &&String| OFFERED.iter().any(|offered| name.starts_with(offered));
+        let unknown: Vec<String> =
+            self.imports.iter().filter(|name| !is_offered(name)).map(|name| format!("`{name}`")).collect();
+        if unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(Refused::UnknownImports { plugin: plugin.to_owned(), imports: unknown })
+        }
+    }
+}
