@@ -66,10 +66,11 @@ fn every_message_has_a_hint() {
     assert!(without.is_empty(), "{without:#?}");
 }
 
-/// The annotated example with every key in force, beside the file that it names.
+/// The annotated example with every key in force, beside the files that it names.
 fn example_in_force(folder: &Path) -> String {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/dockbell.toml");
     let example = fs::read_to_string(example).unwrap();
+    fs::create_dir(folder.join("on-call")).unwrap();
     fs::create_dir(folder.join("secrets")).unwrap();
     for (name, secret) in [
         ("smtp-password", "hunter2"),

@@ -9,7 +9,7 @@ use super::recording::Recording;
 use crate::config::PluginConfig;
 use crate::event::Event;
 use crate::message::{Batch, Phase};
-use crate::plugin::{CallError, Compiler, Declared, Filter, Formatter, Plugin, Role, Runtime};
+use crate::plugin::{Ask, CallError, Compiler, Declared, Filter, Formatter, Plugin, Role, Runtime};
 use crate::route::collected::Collected;
 
 /// Events of a small shop, recorded from a real engine; `examples/recordings/README.md` says how.
@@ -42,6 +42,10 @@ pub struct Inspection {
     /// What it exports and imports.
     #[serde(flatten)]
     pub declared: Declared,
+    /// What it asks for.
+    pub asks: Vec<Asked>,
+    /// What its table grants, as lines of the configuration.
+    pub grants: Vec<String>,
     /// Bytes of memory that an instance may have.
     pub memory_limit: usize,
     /// How long a call may take.
@@ -52,6 +56,17 @@ pub struct Inspection {
     pub refused: Option<String>,
     /// How it runs, in each of its roles; empty where it is refused.
     pub runs: Vec<Run>,
+}
+
+/// Something that a plugin asks for.
+#[derive(Debug, Serialize)]
+pub struct Asked {
+    /// What it is.
+    pub ask: Ask,
+    /// The line of the plugin's table that grants it.
+    pub line: &'static str,
+    /// Whether it is granted.
+    pub granted: bool,
 }
 
 /// How a plugin runs in one of its roles.
@@ -86,6 +101,7 @@ pub async fn inspect(name: &str, config: &PluginConfig) -> anyhow::Result<Inspec
     let compiled = runtime.compile(name, &config.component)?;
     let compile_micros = micros(began.elapsed());
     let declared = compiled.declared().clone();
+    let asked = |ask: Ask| Asked { ask, line: ask.line(), granted: ask.is_granted(&config.grants) };
     let mut inspection = Inspection {
         plugin: name.to_owned(),
         component: config.component.clone(),
@@ -94,6 +110,8 @@ pub async fn inspect(name: &str, config: &PluginConfig) -> anyhow::Result<Inspec
         sha256: compiled.sha256(),
         roles: declared.roles(),
         version: declared.version().map(str::to_owned),
+        asks: declared.asks().into_iter().map(asked).collect(),
+        grants: config.grants.lines(),
         declared,
         memory_limit: config.memory,
         timeout_micros: micros(config.timeout),

@@ -14,6 +14,7 @@ pub mod replay;
 pub mod routes;
 pub mod sinks;
 mod state;
+pub mod states;
 pub mod teller;
 pub mod trial;
 mod upkeep;

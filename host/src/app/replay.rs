@@ -10,6 +10,7 @@ use jiff::{Timestamp, Zoned};
 
 use super::recording::Recording;
 use super::routes::{self, Started, Telling};
+use super::states::States;
 use crate::config::{Config, Output, SinkConfig, StdoutConfig};
 use crate::deliver::Sink;
 use crate::event::Event;
@@ -48,7 +49,7 @@ pub async fn run(config: &Config, recording: &Path, output: Output) -> anyhow::R
     let recording = Recording::open(recording, engine).await?;
     let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let plugins = routes::load_plugins(config, &runtime)?;
-    let started = routes::start(config, &plugins, Telling::InWindows).await?;
+    let started = routes::start(config, &plugins, &States::fleeting(config), Telling::InWindows).await?;
     Replay::new(started, output)?.run(recording).await
 }
 

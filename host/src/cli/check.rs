@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 
 use super::{ConfigArgs, StateArgs};
+use crate::app::states::States;
 use crate::app::{routes, sinks};
 use crate::config::{Config, Environment};
 use crate::engine::Engine;
@@ -82,12 +83,15 @@ async fn plugins(config: &Config, report: &mut Report) {
     };
     for (name, plugin) in &plugins {
         let roles: Vec<String> = plugin.roles().iter().map(ToString::to_string).collect();
-        report.works(&format!("plugin {name}"), format!("{}, {} KiB", roles.join(" and "), plugin.bytes() >> 10));
+        let granted = config.plugins.get(name).map(|table| table.grants.lines()).unwrap_or_default();
+        let granted: String = granted.iter().map(|line| format!(", granted {line}")).collect();
+        let (roles, size) = (roles.join(" and "), plugin.bytes() >> 10);
+        report.works(&format!("plugin {name}"), format!("{roles}, {size} KiB{granted}"));
     }
     for name in config.routes.keys() {
         let mut one = config.clone();
         one.routes.retain(|other, _| other == name);
-        let started = routes::start(&one, &plugins, routes::Telling::InWindows).await;
+        let started = routes::start(&one, &plugins, &States::fleeting(&one), routes::Telling::InWindows).await;
         let to = |started: Vec<routes::Started>| started.iter().map(|one| one.to.join(", ")).collect::<String>();
         report.says(&format!("route {name}"), started.map(|started| format!("tells {}", to(started))));
     }

@@ -4,14 +4,17 @@ use serde::Serialize;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::ask::Ask;
 use super::error::Refused;
 use super::runtime::Role;
 use super::v0_1::{PACKAGE, TRACK, VERSION};
+use crate::config::PluginConfig;
 
-/// Interfaces that a plugin may import, by prefix: `logging`, and the packages of `wasi:cli/imports`, all that is linked.
-const OFFERED: [&str; 8] = [
+/// Interfaces that a plugin may import, by prefix: all that is linked. Some must be granted: [`Ask`].
+const OFFERED: [&str; 9] = [
     "dockbell:plugin/types@",
     "dockbell:plugin/logging@",
+    "dockbell:plugin/state@",
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
@@ -55,6 +58,23 @@ impl Declared {
     pub fn roles(&self) -> Vec<Role> {
         let is = |role: &Role| self.ours().any(|(name, _)| name == role.to_string());
         [Role::Filter, Role::Formatter].into_iter().filter(is).collect()
+    }
+
+    /// What it asks for.
+    #[must_use]
+    pub fn asks(&self) -> Vec<Ask> {
+        Ask::ALL.into_iter().filter(|ask| self.imports.iter().any(|name| ask.is_import(name))).collect()
+    }
+
+    /// Whether all that it asks for is granted.
+    pub(super) fn check_asks(&self, plugin: &str, config: &PluginConfig) -> Result<(), Refused> {
+        let asks: Vec<Ask> = self.asks().into_iter().filter(|ask| !ask.is_granted(&config.grants)).collect();
+        if asks.is_empty() {
+            return Ok(());
+        }
+        let is_one = |name: &&String| asks.iter().any(|ask| ask.is_import(name));
+        let imports = self.imports.iter().filter(is_one).map(|name| format!("`{name}`")).collect();
+        Err(Refused::NotGranted { plugin: plugin.to_owned(), imports, asks, file: config.file.clone() })
     }
 
     /// Whether it exports `setup`, and `filter` or `formatter`, of a version that is served.

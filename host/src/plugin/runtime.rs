@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
 use super::cache::{Cache, Key, cache_folder};
@@ -15,9 +15,10 @@ use super::compiled::Compiled;
 use super::component;
 use super::declared::Declared;
 use super::error::{Refused, humane};
+use super::granted::Granted;
 use super::native::Trusted;
 use super::sandbox::Sandbox;
-use super::v0_1::{filter, formatter, logging, setup};
+use super::v0_1::{filter, formatter, logging, setup, state};
 use crate::config::PluginConfig;
 
 /// How often running guests are interrupted: the grain of `timeout`, and how long one guest may keep a thread.
@@ -52,6 +53,7 @@ pub struct Plugin {
     pub(super) config: String,
     pub(super) timeout: Duration,
     pub(super) memory: usize,
+    pub(super) granted: Granted,
     bytes: usize,
 }
 
@@ -89,7 +91,8 @@ impl Runtime {
             Engine::new(&settings()).map_err(|error| error.context("cannot set up WebAssembly on this machine"))?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        logging::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
+        logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
+        state::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
         let weak = engine.weak();
         thread::Builder::new().name("plugin-ticks".to_owned()).spawn(move || {
             while let Some(engine) = weak.upgrade() {
@@ -112,7 +115,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When it cannot be read, is no component, costs too much to compile, was built for another interface, or imports
-    /// what is not offered.
+    /// what is not offered or not granted.
     pub fn load(&self, name: &str, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
         self.admit(name, &self.compile(name, &config.component)?, config)
     }
@@ -130,11 +133,12 @@ impl Runtime {
     /// The second half of [`load`](Self::load): checks what a component exports and imports.
     ///
     /// # Errors
-    /// When it was built for another interface, or imports what is not offered.
+    /// When it was built for another interface, or imports what is not offered or not granted.
     pub fn admit(&self, name: &str, compiled: &Compiled, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
         let Compiled { component, bytes, declared } = compiled;
         declared.check_exports(name)?;
         declared.check_imports(name)?;
+        declared.check_asks(name, config)?;
         let roles = declared.roles();
         let is = |role| roles.contains(&role);
         let misfit = |error: wasmtime::Error| Refused::Misfit { plugin: name.to_owned(), reason: format!("{error:#}") };
@@ -149,6 +153,7 @@ impl Runtime {
             config: serde_json::Value::Object(config.config.clone()).to_string(),
             timeout: config.timeout,
             memory: config.memory,
+            granted: Granted::of(name, &config.grants),
             bytes: bytes.len(),
         }))
     }

@@ -1,4 +1,5 @@
-//! What an instance lives in: its memory limit, its voice, and a WASI context with nothing in it.
+//! What an instance lives in: its memory limit, its voice, its state, and a WASI context with nothing in it but what is
+//! granted.
 
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::error::CallError;
 use super::log::{StandardStream, Voice};
+use super::runtime::Plugin;
+use super::state::State;
 
 /// Bytes that a guest may hand to the host in one call, counted by wasmtime while it copies them.
 pub(super) const HOSTCALL_BYTES: usize = 16 << 20;
@@ -23,6 +26,7 @@ const RANDOM_BYTES: u64 = 1 << 20;
 pub(super) struct Sandbox {
     pub(super) voice: Voice,
     pub(super) memory: MemoryLimit,
+    pub(super) state: State,
     wasi: WasiCtx,
     resources: ResourceTable,
 }
@@ -40,27 +44,32 @@ pub(super) struct MemoryLimit {
 }
 
 impl Sandbox {
-    pub(super) fn store(engine: &wasmtime::Engine, plugin: Arc<str>, memory: usize) -> Store<Self> {
-        let voice = Voice::new(plugin);
-        let wasi = WasiCtx::builder()
-            .stdout(StandardStream(voice.clone()))
+    /// A store for an instance of a plugin.
+    ///
+    /// # Errors
+    /// What the plugin is granted is not there any more.
+    pub(super) fn store(plugin: &Plugin, state: State) -> Result<Store<Self>, CallError> {
+        let voice = Voice::new(Arc::clone(&plugin.name));
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(StandardStream(voice.clone()))
             .stderr(StandardStream(voice.clone()))
             .allow_tcp(false)
             .allow_udp(false)
-            .max_random_size(RANDOM_BYTES)
-            .build();
+            .max_random_size(RANDOM_BYTES);
+        plugin.granted.give(&mut wasi)?;
+        let wasi = wasi.build();
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(RESOURCES);
-        let memory = MemoryLimit { limit: memory, used: 0, elements: 0, before: (0, 0), refused: None };
-        let sandbox = Self { voice, memory, wasi, resources };
-        let mut store = Store::new(engine, sandbox);
+        let memory = MemoryLimit { limit: plugin.memory, used: 0, elements: 0, before: (0, 0), refused: None };
+        let sandbox = Self { voice, memory, state, wasi, resources };
+        let mut store = Store::new(&plugin.engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         // At each tick the guest makes room for other tasks; that also lets the timeout around the call look at the clock.
         store.set_epoch_deadline(1);
         // Tokio's own `yield_now`, since only that lets a thread that runs nothing else look at its timers every time.
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
-        store
+        Ok(store)
     }
 }
 

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 
 use super::subject::Subject;
-use crate::app::inspection::{self, Inspection, Run};
+use crate::app::inspection::{self, Asked, Inspection, Run};
 use crate::cli::OutputArgs;
 use crate::config::Output;
 use crate::plugin::Role;
@@ -52,6 +52,8 @@ fn in_words(it: &Inspection) -> String {
     page.lines("exports", &it.declared.exports);
     page.lines("imports", &it.declared.imports);
     page.lines("may", &may(it));
+    page.lines("asks for", &it.asks.iter().map(in_a_line).collect::<Vec<_>>());
+    page.lines("granted", &it.grants);
     page.line(
         "compiled in",
         &format!("{}, in a process of its own, without the cache", time(it.compile_micros as f64)),
@@ -61,6 +63,12 @@ fn in_words(it: &Inspection) -> String {
         page.wrong(refused);
     }
     page.0
+}
+
+/// An ask, and the line that grants it.
+fn in_a_line(Asked { ask, line, granted }: &Asked) -> String {
+    let purpose = ask.purpose();
+    if *granted { format!("to {purpose}: granted") } else { format!("to {purpose}: not granted; add {line}") }
 }
 
 /// What it can do at all.

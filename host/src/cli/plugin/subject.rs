@@ -75,7 +75,7 @@ impl Subject {
         let text = format!("[plugins.{name}]\ncomponent = \"match\"\n{}\n", self.set.join("\n"));
         let mut config = Config::parse(Path::new("--set"), &text, &Environment::default())?;
         let set = config.plugins.remove(name).unwrap_or_else(|| plugin.clone());
-        Ok(PluginConfig { component: plugin.component, ..set })
+        Ok(PluginConfig { component: plugin.component, file: None, ..set })
     }
 }
 

@@ -62,8 +62,7 @@ macro_rules! files {
 use files;
 
 /// The plugin interface.
-const WIT: Files =
-    files!("../wit/v0.1": "filter.wit", "formatter.wit", "logging.wit", "setup.wit", "types.wit", "worlds.wit");
+const WIT: Files = files!("../wit/v0.1": "filter.wit", "formatter.wit", "logging.wit", "setup.wit", "state.wit", "types.wit", "worlds.wit");
 /// Recorded events, for every plugin.
 const EVENTS: Files = files!("templates/any": "events.jsonl");
 /// A configuration with which they are replayed through the plugin.
