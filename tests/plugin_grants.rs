@@ -270,7 +270,8 @@ fn grants_are_shown_as_they_stand_in_the_configuration() {
     let text = format!(
         "[plugins.mine]\ncomponent = \"match\"\nenv = [\"TZ\", \"LANG\"]\n\
          dirs = [{{ host = \"granted\", guest = \"/data\" }}, {{ host = \"{}\", guest = \"/w\", write = true }}]\n\
-         state = \"64KiB\"\n[routes.default]\nfilters = [\"mine\"]\n",
+         state = \"64KiB\"\n\
+         http = [\"https://API.example.com/\", {{ url = \"http://calendar:8080\", private = true }}]\n[routes.default]\nfilters = [\"mine\"]\n",
         shelf.path().display()
     );
     let file = shelf.path().join("dockbell.toml");
@@ -282,6 +283,8 @@ fn grants_are_shown_as_they_stand_in_the_configuration() {
     assert_eq!(lines[0], "env = [\"TZ\", \"LANG\"]");
     assert!(lines[1].ends_with(", guest = \"/w\", write = true }]"), "{}", lines[1]);
     assert_eq!(lines[2], "state = \"64 KiB\"");
+    let http = "http = [\"https://api.example.com\", { url = \"http://calendar:8080\", private = true }]";
+    assert_eq!(lines[3], http);
     let again = format!("[plugins.mine]\ncomponent = \"match\"\n{}\n", lines.join("\n"));
     assert_eq!(parse(&again), grants, "what is shown can be read");
 

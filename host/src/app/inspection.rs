@@ -95,7 +95,7 @@ pub struct Run {
 /// # Errors
 /// It cannot be read or compiled. What is refused after that is an answer, too.
 pub async fn inspect(name: &str, config: &PluginConfig) -> anyhow::Result<Inspection> {
-    // Without a cache, so that what is measured is the compiler.
+    // Without a cache, so that what is measured is the compiler; and without a sender, since thousands of calls are made.
     let runtime = Runtime::with(Compiler::this_program(), None).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let began = Instant::now();
     let compiled = runtime.compile(name, &config.component)?;

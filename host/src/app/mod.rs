@@ -5,6 +5,7 @@ pub mod feed;
 pub mod inspection;
 pub mod letters;
 pub mod line;
+pub mod outgoing;
 pub mod own;
 mod patience;
 mod reconcile;

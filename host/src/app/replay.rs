@@ -15,7 +15,6 @@ use crate::config::{Config, Output, SinkConfig, StdoutConfig};
 use crate::deliver::Sink;
 use crate::event::Event;
 use crate::message::Message;
-use crate::plugin::Runtime;
 use crate::route::Route;
 
 /// What a replay came to.
@@ -47,7 +46,7 @@ impl fmt::Display for Summary {
 pub async fn run(config: &Config, recording: &Path, output: Output) -> anyhow::Result<Summary> {
     let engine = config.engines.keys().next().map_or("local", String::as_str);
     let recording = Recording::open(recording, engine).await?;
-    let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let runtime = routes::runtime()?;
     let plugins = routes::load_plugins(config, &runtime)?;
     let started = routes::start(config, &plugins, &States::fleeting(config), Telling::InWindows).await?;
     Replay::new(started, output)?.run(recording).await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::outgoing::Sender;
 use super::states::States;
 use crate::config::{Config, PluginConfig, RouteConfig};
 use crate::plugin::{Plugin, Refused, Runtime};
@@ -31,6 +32,15 @@ pub struct Started {
     pub route: Route,
     /// Names of sinks.
     pub to: Vec<String>,
+}
+
+/// What compiles and runs the plugins of the program, and sends the requests of those that are granted `http`.
+///
+/// # Errors
+/// When the machine cannot run compiled WebAssembly.
+pub fn runtime() -> anyhow::Result<Runtime> {
+    let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    Ok(runtime.with_sender(Arc::new(Sender::default())))
 }
 
 /// Plugins by name, compiled and checked.

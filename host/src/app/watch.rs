@@ -72,7 +72,7 @@ impl Watch {
     /// A plugin that is refused, a sink or a state directory that cannot be used, or not a single engine that answers.
     pub async fn start(config: Config, settings: Settings) -> anyhow::Result<Self> {
         let Settings { output, span, place } = settings;
-        let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let runtime = routes::runtime()?;
         let plugins = routes::load_plugins(&config, &runtime)?;
         let telling = if span.is_some() { Telling::AtEnd } else { Telling::InWindows };
         let writers = Arc::new(Sinks::new(sinks::open(&config, output)?));

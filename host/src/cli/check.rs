@@ -12,7 +12,6 @@ use crate::app::states::States;
 use crate::app::{routes, sinks};
 use crate::config::{Config, Environment};
 use crate::engine::Engine;
-use crate::plugin::Runtime;
 use crate::store::{MessageState, Place, Reader};
 
 /// What `check` takes.
@@ -73,7 +72,7 @@ fn state(args: &StateArgs) -> anyhow::Result<String> {
 
 /// Each plugin is compiled, started and configured, where a route names it.
 async fn plugins(config: &Config, report: &mut Report) {
-    let runtime = match Runtime::of_program() {
+    let runtime = match routes::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return report.fails("plugins", &format!("{error:#}")),
     };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::document::{Document, Table};
+use super::origin::Server;
 use super::problem::Mistake;
 use super::quantity;
 use super::value::Value;
@@ -21,6 +22,7 @@ const MOST_STATE: usize = 1 << 20;
 /// env = ["TZ"]
 /// dirs = [{ host = "/srv/on-call", guest = "/on-call" }]
 /// state = "64 KiB"
+/// http = ["https://api.example.com", { url = "http://calendar:8080", private = true }]
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Grants {
@@ -34,6 +36,12 @@ pub struct Grants {
     /// `dockbell:plugin/state`. Each route that names the plugin has a state of its own. Default: none, and then a plugin that
     /// imports the interface is refused; at most `1 MiB`.
     pub state: Option<StateSize>,
+    /// `http`: web servers that the plugin may ask, by `wasi:http`: each a string with scheme and host, such as
+    /// `"https://api.example.com"`, or a table `{ url, private }`. All paths of a server; a redirect is not followed. No name
+    /// may lead to an address of the own network or of this machine, unless `private = true` stands beside it or the address
+    /// itself is named. An empty list grants the interface alone, for a plugin that imports it and need not use it. Default:
+    /// none, and then a plugin that imports `wasi:http` is refused.
+    pub http: Option<Vec<Server>>,
 }
 
 impl Grants {
@@ -43,6 +51,7 @@ impl Grants {
             env: table.take("env").map(variables).unwrap_or_default(),
             dirs: table.take("dirs").map(Value::list).map(dirs).unwrap_or_default(),
             state: table.take("state").and_then(|value| value.size(1..=MOST_STATE)).map(StateSize),
+            http: table.take("http").map(Value::list).map(|values| values.into_iter().filter_map(server).collect()),
         }
     }
 
@@ -54,7 +63,9 @@ impl Grants {
         let env = list("env", self.env.iter().map(|name| format!("\"{name}\"")).collect());
         let dirs = list("dirs", self.dirs.iter().map(Dir::to_string).collect());
         let state = self.state.map(|size| format!("state = \"{size}\""));
-        env.into_iter().chain(dirs).chain(state).collect()
+        let servers = |servers: &Vec<Server>| servers.iter().map(Server::to_string).collect::<Vec<_>>().join(", ");
+        let http = self.http.as_ref().map(|http| format!("http = [{}]", servers(http)));
+        env.into_iter().chain(dirs).chain(state).chain(http).collect()
     }
 }
 
@@ -196,6 +207,18 @@ fn guest(document: &Document<'_>, value: Value<'_>, known: &mut HashSet<String>)
     };
     document.report(&place, mistake);
     None
+}
+
+fn server(value: Value<'_>) -> Option<Server> {
+    if value.is_string() {
+        return value.parse().map(|origin| Server { origin, private: false });
+    }
+    let mut table = value.table()?;
+    let origin =
+        table.need("url", "such as `{ url = \"http://calendar:8080\", private = true }`").and_then(Value::parse);
+    let private = table.take("private").and_then(Value::truth).unwrap_or_default();
+    table.finish();
+    Some(Server { origin: origin?, private })
 }
 
 fn is_folder(path: &std::path::Path) -> Result<(), Mistake> {

@@ -35,7 +35,7 @@ pub struct PluginConfig {
     pub memory: usize,
     /// `on-error`: what becomes of an event when a filter fails on it. Default `pass`.
     pub on_error: OnError,
-    /// `env`, `dirs`, `state`: what it may reach beside its interface. Default: nothing.
+    /// `env`, `dirs`, `state`, `http`: what it may reach beside its interface. Default: nothing.
     pub grants: Grants,
     /// The configuration file that the table stands in, for messages; none for what has its defaults.
     pub file: Option<PathBuf>,

@@ -33,6 +33,11 @@ impl<'d> Value<'d> {
         self.document.report(&self.place, mistake);
     }
 
+    /// Whether it is a string.
+    pub(super) const fn is_string(&self) -> bool {
+        matches!(self.inner, DeValue::String(_))
+    }
+
     /// A string, and its place for what turns out to be wrong later.
     pub(super) fn string(self) -> Option<(String, Place)> {
         match self.inner {

@@ -14,16 +14,19 @@ use crate::config::Grants;
 pub enum Ask {
     /// `dockbell:plugin/state`: to keep something across restarts.
     State,
+    /// `wasi:http`: to make web requests.
+    Http,
 }
 
 impl Ask {
     /// All of them.
-    pub(super) const ALL: [Self; 1] = [Self::State];
+    pub(super) const ALL: [Self; 2] = [Self::State, Self::Http];
 
     /// Whether an import of this name asks for it.
     pub(super) fn is_import(self, name: &str) -> bool {
         match self {
             Self::State => name.strip_prefix(PACKAGE).is_some_and(|name| name.starts_with("/state@")),
+            Self::Http => name.starts_with("wasi:http/"),
         }
     }
 
@@ -32,6 +35,7 @@ impl Ask {
     pub const fn purpose(self) -> &'static str {
         match self {
             Self::State => "keep data across restarts",
+            Self::Http => "make web requests",
         }
     }
 
@@ -40,6 +44,7 @@ impl Ask {
     pub const fn line(self) -> &'static str {
         match self {
             Self::State => "state = \"64 KiB\"",
+            Self::Http => "http = [\"https://api.example.com\"]",
         }
     }
 
@@ -48,6 +53,7 @@ impl Ask {
     pub const fn is_granted(self, grants: &Grants) -> bool {
         match self {
             Self::State => grants.state.is_some(),
+            Self::Http => grants.http.is_some(),
         }
     }
 }

@@ -11,13 +11,14 @@ use super::v0_1::{PACKAGE, TRACK, VERSION};
 use crate::config::PluginConfig;
 
 /// Interfaces that a plugin may import, by prefix: all that is linked. Some must be granted: [`Ask`].
-const OFFERED: [&str; 9] = [
+const OFFERED: [&str; 10] = [
     "dockbell:plugin/types@",
     "dockbell:plugin/logging@",
     "dockbell:plugin/state@",
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
+    "wasi:http/",
     "wasi:io/",
     "wasi:random/",
     "wasi:sockets/",

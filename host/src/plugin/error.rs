@@ -85,7 +85,7 @@ pub enum Refused {
     },
     /// It needs what the sandbox does not give.
     #[error(
-        "plugin `{plugin}` imports what dockbell does not offer: {}\nhint: a plugin may import `dockbell:plugin/logging`, what can be granted (`dockbell:plugin/state`), and WASI 0.2 (with nothing in it but what is granted)", imports.join(", ")
+        "plugin `{plugin}` imports what dockbell does not offer: {}\nhint: a plugin may import `dockbell:plugin/logging`, what can be granted (`dockbell:plugin/state`, `wasi:http`), and WASI 0.2 (with nothing in it but what is granted)", imports.join(", ")
     )]
     UnknownImports {
         /// The plugin's name in the configuration.

@@ -1,17 +1,20 @@
 //! What a plugin is granted, made ready for its instances.
 
+use std::sync::Arc;
+
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::error::CallError;
-use crate::config::Grants;
 use crate::config::grants::Dir;
+use crate::config::{Grants, Server};
 
-/// Variables with their values, folders, and how large the state may be.
+/// Variables with their values, folders, how large the state may be, and web servers.
 pub(super) struct Granted {
     env: Vec<(String, String)>,
     dirs: Vec<Dir>,
     /// In bytes.
     pub(super) state: usize,
+    pub(super) servers: Arc<[Server]>,
 }
 
 impl Granted {
@@ -28,6 +31,7 @@ impl Granted {
             env: env.collect(),
             dirs: grants.dirs.clone(),
             state: grants.state.map_or(0, crate::config::grants::StateSize::bytes),
+            servers: grants.http.iter().flatten().cloned().collect(),
         }
     }
 

@@ -207,6 +207,7 @@ impl Live {
         plugin: &Plugin,
     ) -> Result<T, CallError> {
         let said = self.store.data().voice.end_call();
+        self.store.data_mut().web.end_call();
         let refused = self.store.data_mut().memory.refused.take();
         match outcome {
             Ok(Ok(Ok(value))) => Ok(value),

@@ -13,6 +13,7 @@ mod component;
 mod declared;
 mod error;
 mod granted;
+pub mod http;
 mod instance;
 mod log;
 mod native;

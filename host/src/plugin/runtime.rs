@@ -16,6 +16,7 @@ use super::component;
 use super::declared::Declared;
 use super::error::{Refused, humane};
 use super::granted::Granted;
+use super::http::SendRequest;
 use super::native::Trusted;
 use super::sandbox::Sandbox;
 use super::v0_1::{filter, formatter, logging, setup, state};
@@ -30,6 +31,7 @@ pub struct Runtime {
     linker: Linker<Sandbox>,
     compiler: Compiler,
     cache: Option<Cache>,
+    sender: Option<Arc<dyn SendRequest>>,
 }
 
 /// What a plugin can be in a route.
@@ -54,6 +56,7 @@ pub struct Plugin {
     pub(super) timeout: Duration,
     pub(super) memory: usize,
     pub(super) granted: Granted,
+    pub(super) sender: Option<Arc<dyn SendRequest>>,
     bytes: usize,
 }
 
@@ -91,6 +94,7 @@ impl Runtime {
             Engine::new(&settings()).map_err(|error| error.context("cannot set up WebAssembly on this machine"))?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
         state::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
         let weak = engine.weak();
@@ -107,7 +111,13 @@ impl Runtime {
             });
             opened.ok()
         });
-        Ok(Self { engine, linker, compiler, cache })
+        Ok(Self { engine, linker, compiler, cache, sender: None })
+    }
+
+    /// The same, and requests of plugins that are granted `http` are sent by this; without it all are refused.
+    #[must_use]
+    pub fn with_sender(self, sender: Arc<dyn SendRequest>) -> Self {
+        Self { sender: Some(sender), ..self }
     }
 
     /// Reads, compiles and checks a plugin. Takes from 20 ms (Rust) to seconds (Python), a fraction of that where the
@@ -154,6 +164,7 @@ impl Runtime {
             timeout: config.timeout,
             memory: config.memory,
             granted: Granted::of(name, &config.grants),
+            sender: self.sender.clone(),
             bytes: bytes.len(),
         }))
     }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::error::CallError;
+use super::http::Web;
 use super::log::{StandardStream, Voice};
 use super::runtime::Plugin;
 use super::state::State;
@@ -27,8 +29,10 @@ pub(super) struct Sandbox {
     pub(super) voice: Voice,
     pub(super) memory: MemoryLimit,
     pub(super) state: State,
+    pub(super) web: Web,
+    pub(super) http: WasiHttpCtx,
+    pub(super) resources: ResourceTable,
     wasi: WasiCtx,
-    resources: ResourceTable,
 }
 
 /// Counts all linear memories and tables of an instance together.
@@ -61,7 +65,9 @@ impl Sandbox {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(RESOURCES);
         let memory = MemoryLimit { limit: plugin.memory, used: 0, elements: 0, before: (0, 0), refused: None };
-        let sandbox = Self { voice, memory, state, wasi, resources };
+        let servers = Arc::clone(&plugin.granted.servers);
+        let web = Web::new(Arc::clone(&plugin.name), voice.clone(), servers, plugin.sender.clone());
+        let sandbox = Self { voice, memory, state, web, http: WasiHttpCtx::new(), resources, wasi };
         let mut store = Store::new(&plugin.engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES);

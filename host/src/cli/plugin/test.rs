@@ -15,12 +15,13 @@ use similar::TextDiff;
 use super::inspect::{clean, time};
 use super::subject::Subject;
 use crate::app::recording::Recording;
+use crate::app::routes;
 use crate::app::trial::{self, Said, Summary};
 use crate::cli::OutputArgs;
 use crate::config::Output;
 use crate::event::Event;
 use crate::message::Notification;
-use crate::plugin::{CallError, Runtime};
+use crate::plugin::CallError;
 use crate::route::plain::Plain;
 
 /// What `test` takes.
@@ -56,8 +57,7 @@ pub(super) async fn run(args: TestArgs) -> anyhow::Result<ExitCode> {
     });
     let expected = expected.transpose()?;
     let recording = Recording::open(&args.events, "local").await?;
-    let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let plugin = runtime.load(&name, &config)?;
+    let plugin = routes::runtime()?.load(&name, &config)?;
 
     let form = Form::new(args.output.output.unwrap_or_default());
     let mut said = String::new();
