@@ -97,16 +97,16 @@ pub fn config(comptime T: type, json: []const u8) !T {
     const tree = std.json.parseFromSlice(std.json.Value, kept, json, .{}) catch return fail("`config` cannot be read as JSON", .{});
     if (tree.value != .object) return fail("`config` is no table", .{});
     keys: for (tree.value.object.keys()) |key| {
-        inline for (@typeInfo(T).@"struct".fields) |field| {
-            if (std.mem.eql(u8, key, field.name)) continue :keys;
+        inline for (comptime std.meta.fieldNames(T)) |field| {
+            if (std.mem.eql(u8, key, field)) continue :keys;
         }
         return fail("unknown key `{s}`; there is {s}", .{ key, comptime names(T) });
     }
     var made: T = .{};
-    inline for (@typeInfo(T).@"struct".fields) |field| {
-        if (tree.value.object.get(field.name)) |value| {
-            @field(made, field.name) = std.json.parseFromValueLeaky(field.type, kept, value, .{}) catch
-                return fail("`{s}` has a value of the wrong kind", .{field.name});
+    inline for (comptime std.meta.fieldNames(T)) |field| {
+        if (tree.value.object.get(field)) |value| {
+            @field(made, field) = std.json.parseFromValueLeaky(@FieldType(T, field), kept, value, .{}) catch
+                return fail("`{s}` has a value of the wrong kind", .{field});
         }
     }
     return made;
@@ -238,6 +238,6 @@ fn find(pairs: List(Pair), name: []const u8) ?[]const u8 {
 
 fn names(comptime T: type) []const u8 {
     var list: []const u8 = "";
-    for (@typeInfo(T).@"struct".fields) |field| list = list ++ (if (list.len == 0) "`" else ", `") ++ field.name ++ "`";
+    for (std.meta.fieldNames(T)) |field| list = list ++ (if (list.len == 0) "`" else ", `") ++ field ++ "`";
     return if (list.len == 0) "none" else list;
 }
