@@ -1,6 +1,7 @@
 //! `dockbell plugin`: what authors and users of plugins need.
 
 mod build;
+mod component;
 mod inspect;
 mod language;
 mod list;
