@@ -22,7 +22,7 @@ pub(super) struct ListArgs {
 /// Prints each bundled plugin with its configuration.
 pub(super) fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
     let text: String = match args.output.output.unwrap_or_default() {
-        Output::Text => BUNDLED.iter().map(|plugin| in_words(plugin)).collect::<Vec<_>>().join("\n"),
+        Output::Text => BUNDLED.iter().map(in_words).collect::<Vec<_>>().join("\n"),
         Output::Json => BUNDLED.iter().map(|plugin| in_json(plugin) + "\n").collect(),
     };
     // Whoever closed our output does not want to know.

@@ -13,11 +13,17 @@ mod tool;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
-/// What `plugin` can do.
+/// What `plugin` takes.
+#[derive(Debug, Args)]
+pub(super) struct PluginArgs {
+    #[command(subcommand)]
+    command: PluginCommand,
+}
+
 #[derive(Debug, Subcommand)]
-pub(super) enum PluginCommand {
+enum PluginCommand {
     /// Begin a plugin of your own: a folder that builds at once
     New(new::NewArgs),
     /// Build a plugin: run the right compiler, make a component of what it wrote, and look whether dockbell takes it
@@ -31,8 +37,8 @@ pub(super) enum PluginCommand {
 }
 
 /// Does what was asked.
-pub(super) async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
-    match command {
+pub(super) async fn run(args: PluginArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
         PluginCommand::New(args) => new::run(&args),
         PluginCommand::Build(args) => build::run(&args),
         PluginCommand::Inspect(args) => inspect::run(args).await,
