@@ -87,6 +87,7 @@ const LIMIT: u8 = 11;
 const TLS: u8 = 12;
 const DENIED: u8 = 15;
 const BODY_SIZE: u8 = 17;
+const METHOD: u8 = 18;
 const ANSWER_SIZE: u8 = 28;
 
 /// A filter that can ask: `$begin` begins a request and leaves a future or an error at 40, with 0 or 1 at 32; `$await` waits
@@ -285,6 +286,25 @@ async fn a_name_leads_to_no_private_address_unless_that_is_granted_too() {
     let metadata = "169.254.169.254:80".parse().unwrap();
     let mut filter = start(&asking(&url), leading_to(metadata), &[server(&url, true)]).await;
     assert_eq!(said(&mut filter).await, code(IP_PROHIBITED));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_tunnel_leads_through_a_server_that_is_granted() {
+    let http = ScriptedHttp::start().await;
+    let mut guest = web(&http.url("/"));
+    // 5: connect.
+    guest.accept(
+        "(local $request i32)
+         (local.set $request (call $prepare))
+         (drop (call $method (local.get $request) (i32.const 5) (i32.const 0) (i32.const 0)))
+         (call $handle (local.get $request) (i32.const 0) (i32.const 0) (i32.const 32))
+         (if (i32.load8_u (i32.const 32)) (then (return (call $code (i32.load8_u (i32.const 40))))))
+         (call $await (i32.load (i32.const 40)))
+         (call $code (i32.load8_u (i32.const 56)))",
+    );
+    let mut filter = start(&guest, client(), &[server(&http.url(""), false)]).await;
+    assert_eq!(said(&mut filter).await, code(METHOD));
+    assert_eq!(http.connections(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,7 +139,9 @@ type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl WasiHttpHooks for Web {
     fn send_request(&mut self, request: Request<WasiBody>, _: Option<RequestOptions>, _: Rest) -> Answering {
-        let admitted = self.admit(request.uri());
+        // What a proxy is asked for: the server that answered would not be the one that is granted.
+        let is_tunnel = request.method() == Method::CONNECT;
+        let admitted = if is_tunnel { Err(Error::HttpRequestMethodInvalid) } else { self.admit(request.uri()) };
         let plugin = Arc::clone(&self.plugin);
         Box::new(async move {
             let (sender, url, reached, permit) = admitted?;

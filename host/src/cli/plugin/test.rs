@@ -30,7 +30,8 @@ use crate::route::plain::Plain;
 What is printed depends on nothing but the plugin and the events (times are UTC): keep it, and compare with it later.
   dockbell plugin test my.wasm --events events.jsonl > expected.txt
   dockbell plugin test my.wasm --events events.jsonl --expect expected.txt
-Fails where a call fails, or with --expect where anything differs.")]
+Fails where a call fails, or with --expect where anything differs. A state that the plugin is granted begins empty and ends with
+the run.")]
 pub(super) struct TestArgs {
     #[command(flatten)]
     subject: Subject,
