@@ -129,6 +129,8 @@ fn configured(folder: &TempDir, engine: &ScriptedEngine, wanted: u32, routes: &[
     let file = folder.path().join("dockbell.toml");
     fs::write(&file, text).unwrap();
     let mut command = program(DOCKBELL);
+    // To compile takes long in a debug build.
+    command.env("DOCKBELL_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-state"));
     command.arg("--config").arg(file).arg("--state").arg(folder.path().join("state"));
     command
 }
