@@ -178,12 +178,11 @@ fn unknown_imports_are_all_named() {
 #[test]
 fn wasi_beyond_what_is_linked_is_named_as_an_import() {
     let mut guest = Guest::filter();
-    guest.packages("package wasi:http@0.2.3 { interface outgoing-handler { send: func() -> u32; } }").import(
-        "wasi:http/outgoing-handler@0.2.3",
-        r#"(func (import "wasi:http/outgoing-handler@0.2.3" "send") (result i32))"#,
-    );
+    guest
+        .packages("package wasi:keyvalue@0.2.0 { interface store { open: func() -> u32; } }")
+        .import("wasi:keyvalue/store@0.2.0", r#"(func (import "wasi:keyvalue/store@0.2.0" "open") (result i32))"#);
     let message = refusal(&guest.component());
-    assert_says(&message, &["imports what dockbell does not offer: `wasi:http/outgoing-handler@0.2.3`", "\nhint: "]);
+    assert_says(&message, &["imports what dockbell does not offer: `wasi:keyvalue/store@0.2.0`", "\nhint: "]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 //! assert_eq!(plugin.name(), "guest");
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -196,7 +197,7 @@ impl Guest {
         self.import(&interface, &function)
     }
 
-    /// Imports functions of an interface, written as imports of the core module.
+    /// Imports functions of an interface, written as imports of the core module. Call it once or more for an interface.
     pub fn import(&mut self, interface: &str, functions: &str) -> &mut Self {
         self.imports.push((interface.to_owned(), functions.to_owned()));
         self
@@ -252,7 +253,8 @@ impl Guest {
         let mut resolve = Resolve::default();
         resolve.push_group(self.interface()).unwrap();
         let mut world = "package test:guest;\nworld guest {\n".to_owned();
-        for (interface, _) in &self.imports {
+        let interfaces: BTreeSet<&String> = self.imports.iter().map(|(interface, _)| interface).collect();
+        for interface in interfaces {
             let _ = writeln!(world, "import {interface};");
         }
         for interface in &self.exports {

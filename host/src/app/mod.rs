@@ -3,16 +3,21 @@
 
 mod backlog;
 pub mod feed;
+pub mod inspection;
 pub mod letters;
 pub mod line;
+pub mod outgoing;
 pub mod own;
 mod patience;
 mod reconcile;
 pub mod recorder;
+pub mod recording;
 pub mod replay;
 pub mod routes;
 pub mod sinks;
 mod state;
+pub mod states;
 pub mod teller;
+pub mod trial;
 mod upkeep;
 pub mod watch;

@@ -2,25 +2,20 @@
 
 use std::fmt;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::recording::Recording;
 use super::routes::{self, Started, Telling};
+use super::states::States;
 use crate::config::{Config, Output, SinkConfig, StdoutConfig};
 use crate::deliver::Sink;
-use crate::engine::line::{Line, Lines};
-use crate::engine::parse::{self, Unreadable};
 use crate::event::Event;
-use crate::lifecycle::Lifecycle;
 use crate::message::Message;
-use crate::plugin::Runtime;
 use crate::route::Route;
-
-/// Bytes read at once.
-const CHUNK: usize = 64 << 10;
 
 /// What a replay came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,22 +38,21 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Passes recorded lines through the routes and prints each message as it would have been told. Every engine's routes see
-/// them: a recording belongs to none, so it counts as the first one's.
+/// Passes recorded lines (a file, or `-` for the standard input) through the routes and prints each message as it would have
+/// been told. Every engine's routes see them: a recording belongs to none, so it counts as the first one's.
 ///
 /// # Errors
 /// A plugin that is refused; a recording that cannot be read to its end.
-pub async fn run(config: &Config, lines: impl AsyncRead + Unpin, output: Output) -> anyhow::Result<Summary> {
-    let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let plugins = routes::load_plugins(config, &runtime)?;
-    let started = routes::start(config, &plugins, Telling::InWindows).await?;
+pub async fn run(config: &Config, recording: &Path, output: Output) -> anyhow::Result<Summary> {
     let engine = config.engines.keys().next().map_or("local", String::as_str);
-    Replay::new(engine, started, output)?.run(lines).await
+    let recording = Recording::open(recording, engine).await?;
+    let runtime = routes::runtime()?;
+    let plugins = routes::load_plugins(config, &runtime)?;
+    let started = routes::start(config, &plugins, &States::fleeting(config), Telling::InWindows).await?;
+    Replay::new(started, output)?.run(recording).await
 }
 
 struct Replay {
-    engine: Arc<str>,
-    lifecycle: Lifecycle,
     /// Each with the names of its sinks.
     routes: Vec<(Route, String)>,
     print: Sink,
@@ -71,11 +65,9 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(engine: &str, started: Vec<Started>, output: Output) -> anyhow::Result<Self> {
+    fn new(started: Vec<Started>, output: Output) -> anyhow::Result<Self> {
         let routes = started.into_iter().map(|Started { route, to }| (route, to.join(", "))).collect();
         Ok(Self {
-            engine: engine.into(),
-            lifecycle: Lifecycle::new(),
             routes,
             print: Sink::open("terminal", &SinkConfig::Stdout(StdoutConfig { output }), "", None)?,
             output,
@@ -85,40 +77,27 @@ impl Replay {
         })
     }
 
-    async fn run(mut self, mut lines: impl AsyncRead + Unpin) -> anyhow::Result<Summary> {
-        let mut splitter = Lines::default();
-        let mut chunk = vec![0; CHUNK];
-        while !self.closed {
-            let read = lines.read(&mut chunk).await?;
-            let mut events = Vec::new();
-            let mut each = |line: Line<'_>| events.push(parse(&self.engine, line));
-            match read {
-                0 => splitter.end(&mut each),
-                read => splitter.feed(&chunk[..read], &mut each),
-            }
-            for event in events {
-                match event {
-                    Ok(event) => self.take(event).await,
-                    Err(error) => {
-                        self.summary.unreadable += 1;
-                        tracing::warn!("{error}");
-                    }
+    async fn run(mut self, mut recording: Recording) -> anyhow::Result<Summary> {
+        while !self.closed
+            && let Some(next) = recording.next().await?
+        {
+            match next {
+                Ok(event) => self.take(event).await,
+                Err(error) => {
+                    self.summary.unreadable += 1;
+                    tracing::warn!("{error}");
                 }
-            }
-            if read == 0 {
-                break;
             }
         }
         self.pass_time(Timestamp::MAX).await;
         Ok(self.summary)
     }
 
-    async fn take(&mut self, mut event: Event) {
+    async fn take(&mut self, event: Event) {
         self.summary.events += 1;
         let time = Timestamp::from_nanosecond(event.time_nanos.into()).unwrap_or(self.now);
         self.pass_time(time).await;
         self.now = self.now.max(time);
-        self.lifecycle.observe(&mut event);
         let event = Arc::new(event);
         for (route, _) in &mut self.routes {
             route.take_one(self.summary.events, &event, self.now).await;
@@ -154,12 +133,5 @@ impl Replay {
         if let Ok(sealed) = self.print.seal(message) {
             self.closed |= !self.print.deliver(&sealed).await.failed.is_empty();
         }
-    }
-}
-
-fn parse(engine: &Arc<str>, line: Line<'_>) -> Result<Event, Unreadable> {
-    match line {
-        Line::Whole(line) => parse::event(engine, line),
-        Line::TooLong { bytes, start } => Err(Unreadable::new(bytes, start, "the line is too long")),
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::outgoing::Sender;
+use super::states::States;
 use crate::config::{Config, PluginConfig, RouteConfig};
 use crate::plugin::{Plugin, Refused, Runtime};
 use crate::route::Route;
@@ -30,6 +32,15 @@ pub struct Started {
     pub route: Route,
     /// Names of sinks.
     pub to: Vec<String>,
+}
+
+/// What compiles and runs the plugins of the program, and sends the requests of those that are granted `http`.
+///
+/// # Errors
+/// When the machine cannot run compiled WebAssembly.
+pub fn runtime() -> anyhow::Result<Runtime> {
+    let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    Ok(runtime.with_sender(Arc::new(Sender::default())))
 }
 
 /// Plugins by name, compiled and checked.
@@ -69,11 +80,16 @@ fn with_defaults(plugin: &PluginConfig, config: &Config) -> PluginConfig {
     plugin
 }
 
-/// Starts all routes, each with its own instances of its plugins.
+/// Starts all routes, each with its own instances of its plugins, which go on with their states.
 ///
 /// # Errors
 /// The first plugin that cannot be used where a route names it.
-pub async fn start(config: &Config, plugins: &Plugins, telling: Telling) -> Result<Vec<Started>, Refused> {
+pub async fn start(
+    config: &Config,
+    plugins: &Plugins,
+    states: &States,
+    telling: Telling,
+) -> Result<Vec<Started>, Refused> {
     let plain = Plain { hostname: config.hostname.clone(), zone: TimeZone::system() };
     let mut started = Vec::new();
     for (name, route) in &config.routes {
@@ -81,9 +97,12 @@ pub async fn start(config: &Config, plugins: &Plugins, telling: Telling) -> Resu
             Telling::InWindows => Digest::new(name, route),
             Telling::AtEnd => Digest::new(name, route).at_end(),
         };
-        let filters = start_filters(route, config, plugins).await?;
+        let filters = start_filters(name, route, config, plugins, states).await?;
         let formatter = match plugins.get(&route.formatter) {
-            Some(plugin) => RouteFormatter::start(Arc::clone(plugin), plain.clone()).await?,
+            Some(plugin) => {
+                let state = states.of(name, &route.formatter);
+                RouteFormatter::start_with(Arc::clone(plugin), plain.clone(), state).await?
+            }
             // The only formatter that is no plugin, and whose name no plugin may take, is `plain`.
             None => RouteFormatter::plain(plain.clone()),
         };
@@ -93,12 +112,18 @@ pub async fn start(config: &Config, plugins: &Plugins, telling: Telling) -> Resu
     Ok(started)
 }
 
-async fn start_filters(route: &RouteConfig, config: &Config, plugins: &Plugins) -> Result<Vec<Guarded>, Refused> {
+async fn start_filters(
+    of: &str,
+    route: &RouteConfig,
+    config: &Config,
+    plugins: &Plugins,
+    states: &States,
+) -> Result<Vec<Guarded>, Refused> {
     let mut filters = Vec::new();
     for name in &route.filters {
         // The configuration is checked: whatever a route names exists.
         if let (Some(plugin), Some(table)) = (plugins.get(name), config.plugins.get(name)) {
-            filters.push(Guarded::start(Arc::clone(plugin), table.on_error).await?);
+            filters.push(Guarded::start_with(Arc::clone(plugin), table.on_error, states.of(of, name)).await?);
         }
     }
     Ok(filters)

@@ -13,6 +13,7 @@ use super::feed::Feed;
 use super::own::{self, Own};
 use super::recorder::{Inlet, Recorder};
 use super::routes::{self, Started, Telling};
+use super::states::States;
 use super::teller::{Shared, Teller};
 use super::{letters, patience, sinks, state, upkeep};
 use crate::config::{Config, Output};
@@ -45,6 +46,7 @@ pub struct Watch {
     engines: Vec<Engine>,
     strangers: state::Strangers,
     tellers: Vec<Teller>,
+    states: States,
     shared: Shared,
     own_events: UnboundedReceiver<Event>,
     span: Option<Span>,
@@ -70,17 +72,19 @@ impl Watch {
     /// A plugin that is refused, a sink or a state directory that cannot be used, or not a single engine that answers.
     pub async fn start(config: Config, settings: Settings) -> anyhow::Result<Self> {
         let Settings { output, span, place } = settings;
-        let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let runtime = routes::runtime()?;
         let plugins = routes::load_plugins(&config, &runtime)?;
         let telling = if span.is_some() { Telling::AtEnd } else { Telling::InWindows };
-        let routes = routes::start(&config, &plugins, telling).await?;
         let writers = Arc::new(Sinks::new(sinks::open(&config, output)?));
         let couriers = sinks::open(&config, output)?;
         let (own, own_events) = Own::new();
         let store = state::open(place, &own).await?;
+        let states = States::load(&store, &config).await?;
+        let routes = routes::start(&config, &plugins, &states, telling).await?;
         let engines = reach(&config, span.is_some()).await?;
         let strangers = state::recognise(&store, &engines).await?;
         state::match_configuration(&store, &config).await?;
+        states.forget_others(&store).await?;
         let alarm = alarm(own.clone());
         let outbox = Arc::new(Outbox::start(store.clone(), couriers, Retry::default(), &alarm));
         if let Some(state) = store.path().parent().filter(|_| !store.is_in_memory()) {
@@ -92,7 +96,17 @@ impl Watch {
             tracing::info!(route = &**route.name(), to = to.join(","), "telling");
             tellers.push(Teller::open(route, &to, shared.clone()).await?);
         }
-        Ok(Self { engines, strangers, tellers, shared, own_events, span, grace: config.grace, _runtime: runtime })
+        Ok(Self {
+            engines,
+            strangers,
+            tellers,
+            states,
+            shared,
+            own_events,
+            span,
+            grace: config.grace,
+            _runtime: runtime,
+        })
     }
 
     /// Runs until `stop` is cancelled, the span has ended, or nobody is left to tell (`dockbell | head`). Then what is open
@@ -102,7 +116,7 @@ impl Watch {
     /// The store does not work any more, or a part of dockbell failed: the program has to end, and its next start goes on
     /// with what is whole. A route that is gone, while the others run, would be silent for ever.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Ended> {
-        let Self { engines, mut strangers, tellers, shared, own_events, span, grace, .. } = self;
+        let Self { engines, mut strangers, tellers, states, shared, own_events, span, grace, .. } = self;
         let Shared { store, outbox, own, .. } = shared;
         // Each ends the next: readers their feeds, feeds the routes.
         let mut work = JoinSet::new();
@@ -138,6 +152,7 @@ impl Watch {
         let ending = CancellationToken::new();
         work.spawn(own::run(own_events, Recorder::new(&store, OWN_KIND, inlets), ending.clone()));
         let upkeep = work.spawn(upkeep::run(store.clone(), own.clone()));
+        let keeping = work.spawn(states.clone().keep(store.clone()));
 
         let read = async { while readers.join_next().await.is_some() {} };
         tokio::select! {
@@ -148,6 +163,7 @@ impl Watch {
             error = broken(&mut work) => return Err(error),
         }
         upkeep.abort();
+        keeping.abort();
         if span.is_none() {
             own.say("stopped", &[]);
         }
@@ -163,6 +179,7 @@ impl Watch {
             tracing::error!("a route did not end within the grace time: the rest is told after the next start");
         }
         work.shutdown().await;
+        states.save(&store).await?;
         let undelivered = outbox.close(deadline.saturating_duration_since(Instant::now())).await;
         store.close().await?;
         match failed {

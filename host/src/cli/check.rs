@@ -8,10 +8,10 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 
 use super::{ConfigArgs, StateArgs};
+use crate::app::states::States;
 use crate::app::{routes, sinks};
 use crate::config::{Config, Environment};
 use crate::engine::Engine;
-use crate::plugin::Runtime;
 use crate::store::{MessageState, Place, Reader};
 
 /// What `check` takes.
@@ -72,7 +72,7 @@ fn state(args: &StateArgs) -> anyhow::Result<String> {
 
 /// Each plugin is compiled, started and configured, where a route names it.
 async fn plugins(config: &Config, report: &mut Report) {
-    let runtime = match Runtime::of_program() {
+    let runtime = match routes::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return report.fails("plugins", &format!("{error:#}")),
     };
@@ -82,12 +82,15 @@ async fn plugins(config: &Config, report: &mut Report) {
     };
     for (name, plugin) in &plugins {
         let roles: Vec<String> = plugin.roles().iter().map(ToString::to_string).collect();
-        report.works(&format!("plugin {name}"), format!("{}, {} KiB", roles.join(" and "), plugin.bytes() >> 10));
+        let granted = config.plugins.get(name).map(|table| table.grants.lines()).unwrap_or_default();
+        let granted: String = granted.iter().map(|line| format!(", granted {line}")).collect();
+        let (roles, size) = (roles.join(" and "), plugin.bytes() >> 10);
+        report.works(&format!("plugin {name}"), format!("{roles}, {size} KiB{granted}"));
     }
     for name in config.routes.keys() {
         let mut one = config.clone();
         one.routes.retain(|other, _| other == name);
-        let started = routes::start(&one, &plugins, routes::Telling::InWindows).await;
+        let started = routes::start(&one, &plugins, &States::fleeting(&one), routes::Telling::InWindows).await;
         let to = |started: Vec<routes::Started>| started.iter().map(|one| one.to.join(", ")).collect::<String>();
         report.says(&format!("route {name}"), started.map(|started| format!("tells {}", to(started))));
     }

@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod logging;
 mod outbox;
+mod plugin;
 mod replay;
 mod send;
 mod signals;
@@ -43,6 +44,8 @@ enum Command {
     Outbox(outbox::OutboxArgs),
     /// Send a test message to a sink
     Send(send::SendArgs),
+    /// Write plugins: begin one, build it; look into one, try it on recorded events
+    Plugin(plugin::PluginArgs),
     /// Show the mails about a recording of a small shop; needs neither Docker nor a mail server
     Demo(demo::DemoArgs),
     /// What dockbell starts to compile a plugin: a component on standard input, machine code on standard output
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Check(args) => block_on(check::run(args)),
         Command::Outbox(args) => block_on(outbox::run(args)),
+        Command::Plugin(args) => block_on(plugin::run(args)),
         Command::Send(args) => block_on(send::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
     };

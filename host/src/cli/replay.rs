@@ -4,9 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
-use tokio::io::{AsyncBufRead, BufReader};
 
 use super::{ConfigArgs, OutputArgs};
 use crate::app::replay;
@@ -27,13 +25,7 @@ pub(super) struct ReplayArgs {
 /// Prints every message that would have been told.
 pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
-    let lines: Box<dyn AsyncBufRead + Unpin + Send> = if args.file.as_os_str() == "-" {
-        Box::new(BufReader::new(tokio::io::stdin()))
-    } else {
-        let file = tokio::fs::File::open(&args.file).await;
-        Box::new(BufReader::new(file.with_context(|| format!("cannot read `{}`", args.file.display()))?))
-    };
-    let summary = replay::run(&config, lines, args.output.output.unwrap_or(Output::Text)).await?;
+    let summary = replay::run(&config, &args.file, args.output.output.unwrap_or(Output::Text)).await?;
     if args.output.output.unwrap_or_default() == Output::Text {
         // Whoever closed our output does not want to know.
         let _ = writeln!(std::io::stderr(), "{summary}");

@@ -39,11 +39,12 @@ impl WatchArgs {
     }
 
     /// Where state is kept. A report that ends by itself keeps none, and neither does a run that only prints to the terminal
-    /// unless a place is named: whoever looks on for a moment disturbs no other dockbell.
+    /// unless a place is named or a plugin is to keep something: whoever looks on for a moment disturbs no other dockbell.
     fn place(&self, config: &Config, bounded: bool) -> Result<Place, StoreError> {
         let told = config.routes.values().flat_map(|route| &route.to);
         let mut sinks = told.filter_map(|sink| config.sinks.get(sink));
-        let looks_on = sinks.all(|sink| matches!(sink, SinkConfig::Stdout(_))) && !self.state.is_named();
+        let keeps = config.plugins.values().any(|plugin| plugin.grants.state.is_some());
+        let looks_on = sinks.all(|sink| matches!(sink, SinkConfig::Stdout(_))) && !self.state.is_named() && !keeps;
         if bounded || looks_on { Ok(Place::Memory) } else { self.state.place() }
     }
 }

@@ -88,6 +88,11 @@ impl<'d> Document<'d> {
         None
     }
 
+    /// The file, as it was named.
+    pub(super) const fn name(&self) -> &'d Path {
+        self.name
+    }
+
     /// Notes a mistake.
     pub(super) fn report(&self, place: &Place, mistake: Mistake) {
         let start = self.text.floor_char_boundary(place.span.start);

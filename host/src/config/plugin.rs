@@ -1,9 +1,11 @@
-//! `[plugins.NAME]`: a filter or formatter, its configuration and its limits.
+//! `[plugins.NAME]`: a filter or formatter, its configuration, its limits and its grants.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::document::{Document, Place};
+use super::grants::Grants;
 use super::problem::{Mistake, listed, nearest};
 use super::value::Value;
 
@@ -33,6 +35,10 @@ pub struct PluginConfig {
     pub memory: usize,
     /// `on-error`: what becomes of an event when a filter fails on it. Default `pass`.
     pub on_error: OnError,
+    /// `env`, `dirs`, `state`, `http`: what it may reach beside its interface. Default: nothing.
+    pub grants: Grants,
+    /// The configuration file that the table stands in, for messages; none for what has its defaults.
+    pub file: Option<PathBuf>,
 }
 
 /// Of `config` the keys alone: it may hold whatever the plugin wants, a token among it.
@@ -45,7 +51,8 @@ impl fmt::Debug for PluginConfig {
             .field("timeout", &self.timeout)
             .field("memory", &self.memory)
             .field("on_error", &self.on_error)
-            .finish()
+            .field("grants", &self.grants)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,6 +77,8 @@ impl PluginConfig {
             timeout: Duration::from_secs(1),
             memory: 64 << 20,
             on_error: OnError::Pass,
+            grants: Grants::default(),
+            file: None,
         }
     }
 }
@@ -91,6 +100,8 @@ impl PluginConfig {
         plugin.timeout = table.take("timeout").and_then(|value| value.duration(range)).unwrap_or(plugin.timeout);
         plugin.memory = table.take("memory").and_then(|value| value.size(1 << 20..=1 << 30)).unwrap_or(plugin.memory);
         plugin.on_error = table.take("on-error").and_then(|value| value.choice(&choices)).unwrap_or_default();
+        plugin.grants = Grants::read(&mut table);
+        plugin.file = Some(table.document.name().to_owned());
         table.finish();
         plugin.component = component?;
         Some(plugin)

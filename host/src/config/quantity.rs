@@ -65,6 +65,7 @@ fn bytes_in_words(bytes: usize) -> String {
     match bytes {
         _ if bytes.is_multiple_of(1 << 30) => format!("{}GiB", bytes >> 30),
         _ if bytes.is_multiple_of(1 << 20) => format!("{}MiB", bytes >> 20),
+        1 => "1 byte".to_owned(),
         _ => format!("{bytes} bytes"),
     }
 }

@@ -33,6 +33,11 @@ impl<'d> Value<'d> {
         self.document.report(&self.place, mistake);
     }
 
+    /// Whether it is a string.
+    pub(super) const fn is_string(&self) -> bool {
+        matches!(self.inner, DeValue::String(_))
+    }
+
     /// A string, and its place for what turns out to be wrong later.
     pub(super) fn string(self) -> Option<(String, Place)> {
         match self.inner {
@@ -64,16 +69,24 @@ impl<'d> Value<'d> {
         let Self { document, place, inner } = self;
         match inner {
             DeValue::String(text) => Some(vec![(text.into_owned(), place)]),
-            DeValue::Array(items) => {
-                let items = items.into_iter().enumerate().map(|(index, item)| {
-                    let place = Place { path: format!("{}[{index}]", place.path), span: item.span() };
-                    Value::new(document, place, item.into_inner()).string()
-                });
+            inner @ DeValue::Array(_) => {
+                let items = Self { document, place, inner }.list().into_iter().map(Value::string);
                 // All are looked at, so that each wrong one is reported.
                 items.collect::<Vec<_>>().into_iter().collect()
             }
             inner => Self { document, place, inner }.wrong_type("a list of strings", "such as `[\"one\", \"two\"]`"),
         }
+    }
+
+    /// A list; a single value counts as a list of one.
+    pub(super) fn list(self) -> Vec<Self> {
+        let Self { document, place, inner } = self;
+        let DeValue::Array(items) = inner else { return vec![Self { document, place, inner }] };
+        let items = items.into_iter().enumerate().map(|(index, item)| {
+            let place = Place { path: format!("{}[{index}]", place.path), span: item.span() };
+            Value::new(document, place, item.into_inner())
+        });
+        items.collect()
     }
 
     /// One of a few words.

@@ -1,8 +1,9 @@
 //! What can go wrong with a plugin, and what its user can do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::ask::Ask;
 use super::runtime::Role;
 
 /// Why a plugin cannot be used at all. Stops the start.
@@ -84,13 +85,27 @@ pub enum Refused {
     },
     /// It needs what the sandbox does not give.
     #[error(
-        "plugin `{plugin}` imports what dockbell does not offer: {}\nhint: a plugin may import `dockbell:plugin/logging` and WASI 0.2 (with nothing in it: no files, no network, no environment)", imports.join(", ")
+        "plugin `{plugin}` imports what dockbell does not offer: {}\nhint: a plugin may import `dockbell:plugin/logging`, what can be granted (`dockbell:plugin/state`, `wasi:http`), and WASI 0.2 (with nothing in it but what is granted)", imports.join(", ")
     )]
     UnknownImports {
         /// The plugin's name in the configuration.
         plugin: String,
         /// The imports in question.
         imports: Vec<String>,
+    },
+    /// It needs what its table does not grant.
+    #[error(
+        "plugin `{plugin}` needs what it is not granted: it imports {}{}", imports.join(", "), lines_to_add(.plugin, .asks, .file.as_deref())
+    )]
+    NotGranted {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// The imports in question.
+        imports: Vec<String>,
+        /// What they ask for.
+        asks: Vec<Ask>,
+        /// The configuration file that has the plugin's table.
+        file: Option<PathBuf>,
     },
     /// Its imports or exports have other types than the interface says.
     #[error(
@@ -139,6 +154,9 @@ pub enum CallError {
     /// The plugin wanted larger function tables than any plugin gets.
     #[error("it wanted more than {0} table entries")]
     TableFull(usize),
+    /// What it was granted is not there any more.
+    #[error("what it is granted is not there: {0}\nhint: bring it back, or take it out of the plugin's table")]
+    GrantGone(String),
     /// What it returned is not what the interface asks for.
     #[error("its answer cannot be used: {0}")]
     BadAnswer(String),
@@ -153,6 +171,7 @@ impl CallError {
             Self::Trapped(_) => "trap",
             Self::TimedOut(_) => "timeout",
             Self::OutOfMemory(_) | Self::TableFull(_) => "memory",
+            Self::GrantGone(_) => "grant",
             Self::BadAnswer(_) => "answer",
         }
     }
@@ -167,6 +186,15 @@ impl CallError {
 
 fn bundled_names() -> String {
     super::BUNDLED.map(|bundled| format!("`{}`", bundled.name)).join(", ")
+}
+
+/// The exact lines, and where they belong.
+fn lines_to_add(plugin: &str, asks: &[Ask], file: Option<&Path>) -> String {
+    let file = file.map_or("the configuration".to_owned(), |file| format!("`{}`", file.display()));
+    let line = |ask: &Ask| {
+        format!("\nhint: so that it may {}, add to `[plugins.{plugin}]` in {file}: {}", ask.purpose(), ask.line())
+    };
+    asks.iter().map(line).collect()
 }
 
 fn elsewhere(is: &Option<Role>) -> String {

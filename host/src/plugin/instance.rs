@@ -10,6 +10,7 @@ use wasmtime::{Store, Trap};
 use super::error::{CallError, Refused};
 use super::runtime::{Plugin, Role};
 use super::sandbox::{HOSTCALL_BYTES, Sandbox};
+use super::state::State;
 use super::v0_1;
 use crate::event::Event;
 use crate::message::{Batch, Notification};
@@ -33,6 +34,8 @@ pub struct Formatter(Instance);
 
 struct Instance {
     plugin: Arc<Plugin>,
+    /// Survives the instance.
+    state: State,
     /// None after a failure, until the next call.
     live: Option<Live>,
 }
@@ -44,18 +47,32 @@ struct Live {
 }
 
 impl Filter {
-    /// Starts an instance and configures it.
+    /// Starts an instance and configures it. What it keeps, if it is granted a state, ends with it.
     ///
     /// # Errors
     /// When the plugin is no filter, does not survive its start, or refuses its configuration.
     pub async fn start(plugin: Arc<Plugin>) -> Result<Self, Refused> {
-        Instance::start(plugin, Role::Filter).await.map(Self)
+        Self::start_with(plugin, None).await
+    }
+
+    /// The same with a state that outlives it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(plugin: Arc<Plugin>, state: Option<State>) -> Result<Self, Refused> {
+        Instance::start(plugin, Role::Filter, state).await.map(Self)
     }
 
     /// The plugin's name in the configuration.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.plugin.name
+    }
+
+    /// How much memory the instance has at present, in bytes; 0 where there is none, after a failure.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.0.memory()
     }
 
     /// Whether the filter lets an event pass.
@@ -72,18 +89,32 @@ impl Filter {
 }
 
 impl Formatter {
-    /// Starts an instance and configures it.
+    /// Starts an instance and configures it. What it keeps, if it is granted a state, ends with it.
     ///
     /// # Errors
     /// When the plugin is no formatter, does not survive its start, or refuses its configuration.
     pub async fn start(plugin: Arc<Plugin>) -> Result<Self, Refused> {
-        Instance::start(plugin, Role::Formatter).await.map(Self)
+        Self::start_with(plugin, None).await
+    }
+
+    /// The same with a state that outlives it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(plugin: Arc<Plugin>, state: Option<State>) -> Result<Self, Refused> {
+        Instance::start(plugin, Role::Formatter, state).await.map(Self)
     }
 
     /// The plugin's name in the configuration.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.plugin.name
+    }
+
+    /// How much memory the instance has at present, in bytes; 0 where there is none, after a failure.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.0.memory()
     }
 
     /// The messages for a batch: at least one, each with a subject of one line and a `text/plain` form.
@@ -100,7 +131,7 @@ impl Formatter {
 }
 
 impl Instance {
-    async fn start(plugin: Arc<Plugin>, role: Role) -> Result<Self, Refused> {
+    async fn start(plugin: Arc<Plugin>, role: Role, state: Option<State>) -> Result<Self, Refused> {
         let (is_it, other) = match role {
             Role::Filter => (plugin.filter.is_some(), Role::Formatter),
             Role::Formatter => (plugin.formatter.is_some(), Role::Filter),
@@ -113,17 +144,22 @@ impl Instance {
                 is: Some(other),
             });
         }
-        let live = Live::start(&plugin).await.map_err(|error| match error {
+        let state = state.unwrap_or_else(|| State::fleeting(plugin.granted.state));
+        let live = Live::start(&plugin, &state).await.map_err(|error| match error {
             CallError::Failed(reason) => Refused::Configuration { plugin: plugin.name.to_string(), reason },
             CallError::BadAnswer(reason) => Refused::Misfit { plugin: plugin.name.to_string(), reason },
             source => Refused::NotStarted { plugin: plugin.name.to_string(), source },
         })?;
-        Ok(Self { plugin, live: Some(live) })
+        Ok(Self { plugin, state, live: Some(live) })
+    }
+
+    fn memory(&self) -> usize {
+        self.live.as_ref().map_or(0, |live| live.store.data().memory.used())
     }
 
     async fn live(&mut self) -> Result<&mut Live, CallError> {
         if self.live.is_none() {
-            self.live = Some(Live::start(&self.plugin).await?);
+            self.live = Some(Live::start(&self.plugin, &self.state).await?);
         }
         // Just made sure of.
         self.live.as_mut().ok_or_else(|| CallError::Trapped("there is no instance".to_owned()))
@@ -141,8 +177,8 @@ impl Instance {
 }
 
 impl Live {
-    async fn start(plugin: &Plugin) -> Result<Self, CallError> {
-        let mut store = Sandbox::store(&plugin.engine, Arc::clone(&plugin.name), plugin.memory);
+    async fn start(plugin: &Plugin, state: &State) -> Result<Self, CallError> {
+        let mut store = Sandbox::store(plugin, state.clone())?;
         let voice = store.data().voice.clone();
         let started = timeout(plugin.timeout, plugin.pre.instantiate_async(&mut store)).await;
         let instance = match started {
@@ -171,6 +207,7 @@ impl Live {
         plugin: &Plugin,
     ) -> Result<T, CallError> {
         let said = self.store.data().voice.end_call();
+        self.store.data_mut().web.end_call();
         let refused = self.store.data_mut().memory.refused.take();
         match outcome {
             Ok(Ok(Ok(value))) => Ok(value),

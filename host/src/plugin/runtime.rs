@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
 use super::cache::{Cache, Key, cache_folder};
 use super::compile::{CompileError, Compiler};
-use super::component::{self, Exports};
+use super::compiled::Compiled;
+use super::component;
+use super::declared::Declared;
 use super::error::{Refused, humane};
+use super::granted::Granted;
+use super::http::SendRequest;
 use super::native::Trusted;
 use super::sandbox::Sandbox;
-use super::v0_1::{filter, formatter, logging, setup};
+use super::v0_1::{filter, formatter, logging, setup, state};
 use crate::config::PluginConfig;
 
 /// How often running guests are interrupted: the grain of `timeout`, and how long one guest may keep a thread.
@@ -27,10 +31,12 @@ pub struct Runtime {
     linker: Linker<Sandbox>,
     compiler: Compiler,
     cache: Option<Cache>,
+    sender: Option<Arc<dyn SendRequest>>,
 }
 
 /// What a plugin can be in a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Decides which events are told.
     Filter,
@@ -49,6 +55,8 @@ pub struct Plugin {
     pub(super) config: String,
     pub(super) timeout: Duration,
     pub(super) memory: usize,
+    pub(super) granted: Granted,
+    pub(super) sender: Option<Arc<dyn SendRequest>>,
     bytes: usize,
 }
 
@@ -86,7 +94,9 @@ impl Runtime {
             Engine::new(&settings()).map_err(|error| error.context("cannot set up WebAssembly on this machine"))?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        logging::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
+        state::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
         let weak = engine.weak();
         thread::Builder::new().name("plugin-ticks".to_owned()).spawn(move || {
             while let Some(engine) = weak.upgrade() {
@@ -101,7 +111,13 @@ impl Runtime {
             });
             opened.ok()
         });
-        Ok(Self { engine, linker, compiler, cache })
+        Ok(Self { engine, linker, compiler, cache, sender: None })
+    }
+
+    /// The same, and requests of plugins that are granted `http` are sent by this; without it all are refused.
+    #[must_use]
+    pub fn with_sender(self, sender: Arc<dyn SendRequest>) -> Self {
+        Self { sender: Some(sender), ..self }
     }
 
     /// Reads, compiles and checks a plugin. Takes from 20 ms (Rust) to seconds (Python), a fraction of that where the
@@ -109,24 +125,46 @@ impl Runtime {
     ///
     /// # Errors
     /// When it cannot be read, is no component, costs too much to compile, was built for another interface, or imports
-    /// what is not offered.
+    /// what is not offered or not granted.
     pub fn load(&self, name: &str, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
-        let bytes = component::read(name, &config.component)?;
-        let component = self.component(name, &config.component, &bytes)?;
-        let exports = Exports::of(&self.engine, &component, name)?;
-        component::check_imports(&self.engine, &component, name)?;
+        self.admit(name, &self.compile(name, &config.component)?, config)
+    }
+
+    /// The first half of [`load`](Self::load): reads and compiles a component, whatever it exports and imports.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no component, or costs too much to compile.
+    pub fn compile(&self, name: &str, component: &str) -> Result<Compiled, Refused> {
+        let bytes = component::read(name, component)?;
+        let component = self.component(name, component, &bytes)?;
+        Ok(Compiled { declared: Declared::of(&self.engine, &component), component, bytes })
+    }
+
+    /// The second half of [`load`](Self::load): checks what a component exports and imports.
+    ///
+    /// # Errors
+    /// When it was built for another interface, or imports what is not offered or not granted.
+    pub fn admit(&self, name: &str, compiled: &Compiled, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
+        let Compiled { component, bytes, declared } = compiled;
+        declared.check_exports(name)?;
+        declared.check_imports(name)?;
+        declared.check_asks(name, config)?;
+        let roles = declared.roles();
+        let is = |role| roles.contains(&role);
         let misfit = |error: wasmtime::Error| Refused::Misfit { plugin: name.to_owned(), reason: format!("{error:#}") };
-        let pre = self.linker.instantiate_pre(&component).map_err(misfit)?;
+        let pre = self.linker.instantiate_pre(component).map_err(misfit)?;
         Ok(Arc::new(Plugin {
             name: name.into(),
             engine: self.engine.clone(),
             setup: setup::GuestIndices::new(&pre).map_err(misfit)?,
-            filter: exports.filter.then(|| filter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
-            formatter: exports.formatter.then(|| formatter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
+            filter: is(Role::Filter).then(|| filter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
+            formatter: is(Role::Formatter).then(|| formatter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
             pre,
             config: serde_json::Value::Object(config.config.clone()).to_string(),
             timeout: config.timeout,
             memory: config.memory,
+            granted: Granted::of(name, &config.grants),
+            sender: self.sender.clone(),
             bytes: bytes.len(),
         }))
     }

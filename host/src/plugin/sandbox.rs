@@ -1,13 +1,18 @@
-//! What an instance lives in: its memory limit, its voice, and a WASI context with nothing in it.
+//! What an instance lives in: its memory limit, its voice, its state, and a WASI context with nothing in it but what is
+//! granted.
 
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::error::CallError;
+use super::http::Web;
 use super::log::{StandardStream, Voice};
+use super::runtime::Plugin;
+use super::state::State;
 
 /// Bytes that a guest may hand to the host in one call, counted by wasmtime while it copies them.
 pub(super) const HOSTCALL_BYTES: usize = 16 << 20;
@@ -23,8 +28,11 @@ const RANDOM_BYTES: u64 = 1 << 20;
 pub(super) struct Sandbox {
     pub(super) voice: Voice,
     pub(super) memory: MemoryLimit,
+    pub(super) state: State,
+    pub(super) web: Web,
+    pub(super) http: WasiHttpCtx,
+    pub(super) resources: ResourceTable,
     wasi: WasiCtx,
-    resources: ResourceTable,
 }
 
 /// Counts all linear memories and tables of an instance together.
@@ -40,27 +48,34 @@ pub(super) struct MemoryLimit {
 }
 
 impl Sandbox {
-    pub(super) fn store(engine: &wasmtime::Engine, plugin: Arc<str>, memory: usize) -> Store<Self> {
-        let voice = Voice::new(plugin);
-        let wasi = WasiCtx::builder()
-            .stdout(StandardStream(voice.clone()))
+    /// A store for an instance of a plugin.
+    ///
+    /// # Errors
+    /// What the plugin is granted is not there any more.
+    pub(super) fn store(plugin: &Plugin, state: State) -> Result<Store<Self>, CallError> {
+        let voice = Voice::new(Arc::clone(&plugin.name));
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(StandardStream(voice.clone()))
             .stderr(StandardStream(voice.clone()))
             .allow_tcp(false)
             .allow_udp(false)
-            .max_random_size(RANDOM_BYTES)
-            .build();
+            .max_random_size(RANDOM_BYTES);
+        plugin.granted.give(&mut wasi)?;
+        let wasi = wasi.build();
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(RESOURCES);
-        let memory = MemoryLimit { limit: memory, used: 0, elements: 0, before: (0, 0), refused: None };
-        let sandbox = Self { voice, memory, wasi, resources };
-        let mut store = Store::new(engine, sandbox);
+        let memory = MemoryLimit { limit: plugin.memory, used: 0, elements: 0, before: (0, 0), refused: None };
+        let servers = Arc::clone(&plugin.granted.servers);
+        let web = Web::new(Arc::clone(&plugin.name), voice.clone(), servers, plugin.sender.clone());
+        let sandbox = Self { voice, memory, state, web, http: WasiHttpCtx::new(), resources, wasi };
+        let mut store = Store::new(&plugin.engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         // At each tick the guest makes room for other tasks; that also lets the timeout around the call look at the clock.
         store.set_epoch_deadline(1);
         // Tokio's own `yield_now`, since only that lets a thread that runs nothing else look at its timers every time.
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
-        store
+        Ok(store)
     }
 }
 
@@ -71,6 +86,11 @@ impl WasiView for Sandbox {
 }
 
 impl MemoryLimit {
+    /// Bytes of all linear memories together.
+    pub(super) const fn used(&self) -> usize {
+        self.used
+    }
+
     fn fits(&mut self, used: usize, elements: usize) -> bool {
         self.before = (self.used, self.elements);
         if used > self.limit {

@@ -13,6 +13,7 @@ mod generated {
             package dockbell:host;
             world every-plugin {
                 include dockbell:plugin/imports@0.1.0;
+                import dockbell:plugin/state@0.1.0;
                 export dockbell:plugin/setup@0.1.0;
                 export dockbell:plugin/filter@0.1.0;
                 export dockbell:plugin/formatter@0.1.0;
@@ -24,8 +25,8 @@ mod generated {
     });
 }
 
-pub(super) use generated::dockbell::plugin::logging;
 use generated::dockbell::plugin::types;
+pub(super) use generated::dockbell::plugin::{logging, state};
 pub(super) use generated::exports::dockbell::plugin::{filter, formatter, setup};
 
 /// The package whose interfaces this file serves.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::health::Health;
 use crate::config::OnError;
 use crate::event::Event;
-use crate::plugin::{CallError, Filter, Plugin, Refused};
+use crate::plugin::{CallError, Filter, Plugin, Refused, State};
 
 /// Failures in a row after which a filter is left alone for a while.
 const FAILURES: u32 = 5;
@@ -34,7 +34,15 @@ impl Guarded {
     /// # Errors
     /// When the plugin cannot be used as a filter.
     pub async fn start(plugin: Arc<Plugin>, on_error: OnError) -> Result<Self, Refused> {
-        let filter = Filter::start(plugin).await?;
+        Self::start_with(plugin, on_error, None).await
+    }
+
+    /// The same with a state that outlives it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(plugin: Arc<Plugin>, on_error: OnError, state: Option<State>) -> Result<Self, Refused> {
+        let filter = Filter::start_with(plugin, state).await?;
         Ok(Self {
             filter,
             on_error,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::health::Health;
 use super::plain::Plain;
 use crate::message::{Batch, Notification};
-use crate::plugin::{Formatter, Plugin, Refused};
+use crate::plugin::{Formatter, Plugin, Refused, State};
 
 /// The formatter of a route.
 #[derive(Debug)]
@@ -27,7 +27,15 @@ impl RouteFormatter {
     /// # Errors
     /// When the plugin cannot be used as a formatter.
     pub async fn start(plugin: Arc<Plugin>, plain: Plain) -> Result<Self, Refused> {
-        Ok(Self { plugin: Some(Formatter::start(plugin).await?), plain, health: Health::default() })
+        Self::start_with(plugin, plain, None).await
+    }
+
+    /// The same with a state that outlives it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(plugin: Arc<Plugin>, plain: Plain, state: Option<State>) -> Result<Self, Refused> {
+        Ok(Self { plugin: Some(Formatter::start_with(plugin, state).await?), plain, health: Health::default() })
     }
 
     /// Whether the plugin works.

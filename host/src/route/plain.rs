@@ -59,8 +59,9 @@ impl Plain {
         subject
     }
 
-    /// `2026-11-22 12:03:04 local web-1 die (exit 137, crashed) image=shop`.
-    fn line(&self, event: &Event) -> String {
+    /// An event in one line: `2026-11-22 12:03:04 local web-1 die (exit 137, crashed) image=shop`.
+    #[must_use]
+    pub fn line(&self, event: &Event) -> String {
         let time = Timestamp::from_nanosecond(i128::from(event.time_nanos)).unwrap_or_default();
         let time = Zoned::new(time, self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
         let mut line = format!("{time} {} {}", clean(&event.engine), what(event));

@@ -10,6 +10,7 @@
 //! | how far a route has come, and its open digests | [`Store::seal`], [`Store::settle`] | T3: with the messages made of them |
 //! | a message is about to be sent | [`Store::begin`] | T4: before its first byte goes out |
 //! | what became of an attempt | [`Store::end`] | T5: with the result for each recipient |
+//! | what plugins keep | [`Store::change_state`] | one for all changes since the last |
 //!
 //! Filters can be run again, so what a digest holds is not stored event by event: the journal is read again from where the
 //! route has settled.
@@ -33,6 +34,7 @@ mod schema;
 mod seal;
 mod settings;
 mod space;
+mod states;
 mod stats;
 mod upkeep;
 mod writer;
@@ -55,6 +57,7 @@ pub use self::outbox::{
 pub use self::reader::Reader;
 pub use self::routes::{GroupChange, GroupRow};
 pub use self::seal::{Seal, Sealed};
+pub use self::states::StateChange;
 pub use self::stats::{SinkCount, Stats};
 pub use self::upkeep::{Keep, Upkept};
 

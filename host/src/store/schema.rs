@@ -5,7 +5,7 @@ pub(super) const APPLICATION: i32 = 0x6462_656c;
 
 /// One step from a version of the schema to the next. A step is never changed once it was released: stores that it made
 /// exist.
-pub(super) const VERSIONS: &[&str] = &[V1];
+pub(super) const VERSIONS: &[&str] = &[V1, V2];
 
 /// Version 1.
 ///
@@ -118,5 +118,16 @@ CREATE TABLE attempt (
     stage       TEXT NOT NULL,
     outcome     TEXT NOT NULL,
     PRIMARY KEY (message, number)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Version 2: what plugins keep across restarts, each in each route for itself.
+const V2: &str = "
+CREATE TABLE plugin_state (
+    route       TEXT NOT NULL,
+    plugin      TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    value       BLOB NOT NULL,
+    PRIMARY KEY (route, plugin, name)
 ) STRICT, WITHOUT ROWID;
 ";

@@ -1,21 +1,4 @@
-//! The bundled formatter `email`: a batch as a mail for people, in plain text and in HTML.
-//!
-//! The subject says how many events there were, and who did what, the worst first:
-//! `[host] 3 events: web-worker-1 crashed (exit 137), db-1 start ×2`. Both texts say the same: that line, the counts by
-//! action, each event with its time, and the notes.
-//!
-//! # Configuration
-//! | key | what |
-//! | --- | --- |
-//! | `hostname` | what stands in the brackets of the subject. Default: the name of the first event's engine |
-//! | `timezone` | in which times are told: `utc`, or an offset such as `+02:00` |
-//! | `utc-offset-seconds` | the same as a number, for the program that starts the plugin; `timezone` wins. Default `0` |
-//!
-//! # What is not shown
-//! Whoever builds an image chooses its labels, and may put anything there. So control characters, escape sequences and
-//! marks of text direction are removed from all values, each value is cut at 200 characters, and labels that say nothing
-//! to people (`com.docker.compose.*`, `org.opencontainers.*`, ids, …) are left out. Of a command that is run in a container
-//! only the program's name is shown: the rest can hold secrets.
+#![doc = include_str!("../README.md")]
 
 mod config;
 mod details;

@@ -1,20 +1,4 @@
-//! The bundled formatter `json`: the batch as one line of JSON, for programs.
-//!
-//! Events have the field names of the engine API, so that what reads `docker events --format '{{json .}}'` reads these too.
-//! `engine` and `facts` are dockbell's own:
-//!
-//! ```json
-//! {"route":"default","group":"shop/web","phase":"first","since":"2026-11-22T07:11:24.283292298Z",
-//!  "until":"2026-11-22T07:11:24.283292298Z","total":1,"counts":{"container die":1},
-//!  "events":[{"engine":"local","Type":"container","Action":"die","Actor":{"ID":"3f2a…","Attributes":{"name":"web-1"}},
-//!   "scope":"local","time":1795331484,"timeNano":1795331484283292298,"facts":{"cause":"crashed"}}],"notes":[]}
-//! ```
-//!
-//! `total` and `counts` are exact; of a large batch, `events` holds the first and the last only. Times are UTC. The values
-//! are as the engine sent them: whoever shows them to people cleans them first.
-//!
-//! The configuration may hold `hostname` (a string): what stands in the brackets of the subject. Default: the name of the
-//! first event's engine.
+#![doc = include_str!("../README.md")]
 
 use dockbell_plugin::text::clean;
 use dockbell_plugin::{Alternative, Batch, Formatter, Notification, export_formatter};

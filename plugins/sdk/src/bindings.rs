@@ -10,6 +10,7 @@ pub mod setup {
             world setup-part {
                 import dockbell:plugin/types@0.1.0;
                 include dockbell:plugin/imports@0.1.0;
+                import dockbell:plugin/state@0.1.0;
                 export dockbell:plugin/setup@0.1.0;
             }",
         generate_all,
@@ -50,4 +51,6 @@ pub mod formatter {
     });
 }
 
+#[cfg(target_family = "wasm")]
+pub(crate) use setup::dockbell::plugin::state;
 pub(crate) use setup::dockbell::plugin::{logging, types};

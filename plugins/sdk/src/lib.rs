@@ -1,7 +1,7 @@
 //! Write filters and formatters for dockbell in Rust.
 //!
 //! A plugin is a `cdylib` crate that implements [`Filter`] or [`Formatter`] and exports it. dockbell gives it events and
-//! its own part of the configuration, and nothing else: no file, no network, no clock.
+//! its own part of the configuration, and nothing else but what its user grants: see [`state`].
 //!
 //! ```
 //! use dockbell_plugin::{Event, Filter, export_filter};
@@ -38,6 +38,7 @@ mod arena;
 mod bindings;
 mod event;
 mod export;
+pub mod state;
 pub mod text;
 pub mod time;
 

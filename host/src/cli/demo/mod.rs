@@ -16,12 +16,11 @@ use mailparse::{MailHeaderMap, ParsedMail};
 use tokio_util::sync::CancellationToken;
 
 use super::signals;
+use crate::app::inspection::SHOP;
 use crate::app::watch::{Settings, Watch};
 use crate::config::{Config, Environment};
 use crate::store::Place;
 
-/// Events of a small shop, recorded from a real engine; `examples/recordings/README.md` says how.
-const RECORDING: &str = include_str!("../../../../examples/recordings/shop.jsonl");
 /// The windows of a route without configuration, which are shortened as the recording is.
 const SETTLE: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(60);
@@ -44,10 +43,10 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     }
     let folder = tempfile::tempdir().context("cannot make a folder for the demo's socket")?;
     let socket = folder.path().join("engine.sock");
-    let playing = engine::play(&socket, RECORDING, args.speed)?;
+    let playing = engine::play(&socket, SHOP, args.speed)?;
     let mut mails = mail_server::listen().await?;
     let config = config(&socket, mails.port, args.speed)?;
-    let events = RECORDING.lines().count();
+    let events = SHOP.lines().count();
     print(&format!(
         "{events} events of a small shop, recorded from a real Docker engine, told {} times faster than they happened.\n\
          These are the mails you would have got:\n",

@@ -1,28 +1,48 @@
 //! Which addresses a request may go to.
 //!
-//! A URL is the operator's, so addresses of the own network are fine. What only this machine can reach is not: its own
-//! services, and the metadata of a cloud, which hands out credentials to whoever asks. A name may be made to lead there, so
-//! what is looked at is the address that is connected to.
+//! The URL of a sink is the operator's, so addresses of the own network are fine. What only this machine can reach is not: its
+//! own services, and the metadata of a cloud, which hands out credentials to whoever asks. What a plugin asks for by a name is
+//! a stranger's, so there the own network is not fine either. A name may be made to lead anywhere, so what is looked at is the
+//! address that is connected to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Which addresses requests may go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of the internet.
+    Internet,
+    /// Those of the own network, too.
+    Network,
+    /// And this machine itself.
+    Machine,
+}
+
 /// Why a request may not go to an address; `None` when it may.
-pub(super) fn refusal(address: IpAddr, allow_loopback: bool) -> Option<&'static str> {
+pub(super) fn refusal(address: IpAddr, reach: Reach) -> Option<&'static str> {
     match address {
-        IpAddr::V4(address) => refusal_v4(address, allow_loopback),
-        IpAddr::V6(address) => refusal_v6(address, allow_loopback),
+        IpAddr::V4(address) => refusal_v4(address, reach),
+        IpAddr::V6(address) => refusal_v6(address, reach),
     }
 }
 
-fn refusal_v4(address: Ipv4Addr, allow_loopback: bool) -> Option<&'static str> {
+const OWN_NETWORK: &str = "an address of the own network";
+
+fn refusal_v4(address: Ipv4Addr, reach: Reach) -> Option<&'static str> {
     match address.octets() {
         [0, ..] => Some("an address without a host"),
-        [127, ..] if !allow_loopback => Some("this machine itself"),
+        [127, ..] if reach != Reach::Machine => Some("this machine itself"),
         // 169.254.169.254 is the metadata service of most clouds.
         [169, 254, ..] => Some("a link-local address, where clouds keep credentials"),
         // Alibaba, Oracle and Azure keep theirs there.
         [100, 100, 100, 200] | [192, 0, 0, _] | [168, 63, 129, 16] => {
             Some("a cloud's own service, which may hand out credentials")
+        }
+        // Private (RFC 1918), shared with the provider (RFC 6598), and for measurements within a network (RFC 2544).
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18..=19, ..]
+            if reach == Reach::Internet =>
+        {
+            Some(OWN_NETWORK)
         }
         [224..=239, ..] => Some("a multicast address"),
         [240..=255, ..] => Some("a reserved address"),
@@ -30,17 +50,19 @@ fn refusal_v4(address: Ipv4Addr, allow_loopback: bool) -> Option<&'static str> {
     }
 }
 
-fn refusal_v6(address: Ipv6Addr, allow_loopback: bool) -> Option<&'static str> {
+fn refusal_v6(address: Ipv6Addr, reach: Reach) -> Option<&'static str> {
     if let Some(hidden) = hidden(address) {
-        return hidden.into_iter().find_map(|inner| refusal_v4(inner, allow_loopback));
+        return hidden.into_iter().find_map(|inner| refusal_v4(inner, reach));
     }
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some("an address without a host"),
-        [0, 0, 0, 0, 0, 0, 0, 1] => (!allow_loopback).then_some("this machine itself"),
+        [0, 0, 0, 0, 0, 0, 0, 1] => (reach != Reach::Machine).then_some("this machine itself"),
         [0xfe80..=0xfebf, ..] => Some("a link-local address"),
         [0xff00..=0xffff, ..] => Some("a multicast address"),
         // Amazon's metadata service.
         [0xfd00, 0x0ec2, ..] => Some("a cloud's own service, which may hand out credentials"),
+        // Unique local (RFC 4193), and site-local, its predecessor.
+        [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] if reach == Reach::Internet => Some(OWN_NETWORK),
         _ => None,
     }
 }
@@ -71,18 +93,43 @@ fn hidden(address: Ipv6Addr) -> Option<Vec<Ipv4Addr>> {
 mod tests {
     use super::*;
 
-    fn refused(text: &str, allow_loopback: bool) -> bool {
-        refusal(text.parse().unwrap(), allow_loopback).is_some()
+    fn refused(text: &str, reach: Reach) -> bool {
+        refusal(text.parse().unwrap(), reach).is_some()
+    }
+
+    #[test]
+    fn who_reaches_only_the_internet_reaches_no_network_of_its_own() {
+        for text in ["93.184.216.34", "172.15.0.1", "172.32.0.1", "100.63.0.1", "2606:4700::1", "64:ff9b::8.8.8.8"] {
+            assert!(!refused(text, Reach::Internet), "{text}");
+        }
+        for text in [
+            "10.0.0.5",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "198.18.0.1",
+            "127.0.0.1",
+            "fd00::1",
+            "fc00::1",
+            "fec0::1",
+            "::1",
+            "::ffff:10.0.0.5",
+            "64:ff9b::192.168.1.1",
+            "2002:c0a8:101::",
+        ] {
+            assert!(refused(text, Reach::Internet), "{text}");
+        }
     }
 
     #[test]
     fn the_own_network_and_the_internet_are_fine() {
         for text in ["10.0.0.5", "172.16.0.1", "192.168.1.1", "100.64.0.1", "93.184.216.34", "fd00::1", "2606:4700::1"]
         {
-            assert!(!refused(text, false), "{text}");
+            assert!(!refused(text, Reach::Network), "{text}");
         }
         for text in ["::ffff:10.0.0.5", "64:ff9b::8.8.8.8", "2002:0808:0808::1"] {
-            assert!(!refused(text, false), "{text}");
+            assert!(!refused(text, Reach::Network), "{text}");
         }
     }
 
@@ -103,10 +150,10 @@ mod tests {
             "fe80::5efe:127.0.0.1",
             "2606:4700::5efe:127.0.0.1",
         ] {
-            assert!(refused(text, false), "{text}");
+            assert!(refused(text, Reach::Network), "{text}");
         }
         for text in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
-            assert!(!refused(text, true), "{text}");
+            assert!(!refused(text, Reach::Machine), "{text}");
         }
     }
 
@@ -130,7 +177,7 @@ mod tests {
             "fe80::1",
             "ff02::1",
         ] {
-            assert!(refused(text, true), "{text}");
+            assert!(refused(text, Reach::Machine), "{text}");
         }
     }
 }

@@ -83,7 +83,7 @@ impl Client {
     }
 
     fn refusal(&self, ip: IpAddr) -> Option<Cause> {
-        address::refusal(ip, self.allow_loopback).map(|why| Cause::Refused { ip, why })
+        address::refusal(ip, self.reach).map(|why| Cause::Refused { ip, why })
     }
 }
 

@@ -40,6 +40,21 @@ pub(super) enum Cause {
     Broken(String),
 }
 
+/// What kind of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The name leads to an address to which no request may go.
+    Address,
+    /// The service cannot be connected to.
+    Connect,
+    /// TLS does not come about.
+    Tls,
+    /// It took too long.
+    Late,
+    /// The connection ended, or what came is no answer.
+    Broken,
+}
+
 /// Why a request has no answer. `Display` shows no more of the URL than its host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpError {
@@ -51,6 +66,18 @@ pub struct HttpError {
 impl HttpError {
     pub(super) fn new(url: &HttpUrl, stage: Stage, cause: Cause) -> Self {
         Self { place: url.to_string(), stage, cause }
+    }
+
+    /// What kind of thing went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match (&self.cause, self.stage) {
+            (Cause::Refused { .. }, _) => Kind::Address,
+            (Cause::Late(_), _) => Kind::Late,
+            (_, Stage::Connect) => Kind::Connect,
+            (_, Stage::Tls) => Kind::Tls,
+            (_, Stage::Answer) => Kind::Broken,
+        }
     }
 
     /// Whether the service may have got the request all the same.
@@ -108,7 +135,7 @@ impl fmt::Display for HttpError {
             Cause::Late(limit) => write!(f, "none within {} s", limit.as_secs_f64()),
             Cause::Io(_, words) | Cause::Broken(words) => f.write_str(words),
             Cause::Tls(error) => write!(f, "{error}"),
-            Cause::Refused { ip, why } => write!(f, "{ip} is {why}; no message is sent there"),
+            Cause::Refused { ip, why } => write!(f, "{ip} is {why}; nothing is sent there"),
         }
     }
 }

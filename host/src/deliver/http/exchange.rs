@@ -38,8 +38,8 @@ pub(super) async fn exchange(
             Err(_) => return Err(failed(Cause::Late(limits.whole))),
         };
         let (head, body) = head.into_parts();
-        let body = read(body, limits).await;
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        let (body, is_cut) = read(body, limits).await;
+        Ok(Answer { status: head.status, headers: head.headers, body, is_cut })
     };
     tokio::pin!(asking, connection);
     let mut ended = false;
@@ -70,15 +70,24 @@ fn complete(url: &HttpUrl, request: Request) -> Result<hyper::Request<Full<Bytes
     Ok(complete)
 }
 
-/// The body, or its beginning. That the rest is missing changes nothing: the status has said what the service did.
-async fn read(mut body: Incoming, limits: &Limits) -> Bytes {
+/// The body, or its beginning, and which of the two. That the rest is missing changes nothing for a message: the status has
+/// said what the service did.
+async fn read(mut body: Incoming, limits: &Limits) -> (Bytes, bool) {
     let deadline = Instant::now() + limits.body;
     let mut bytes = BytesMut::new();
-    while bytes.len() < limits.body_bytes {
-        let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await else { break };
-        if let Some(data) = frame.data_ref() {
-            bytes.extend_from_slice(&data[..data.len().min(limits.body_bytes - bytes.len())]);
+    let is_cut = loop {
+        match timeout_at(deadline, body.frame()).await {
+            Ok(None) => break false,
+            Ok(Some(Ok(frame))) => {
+                let data = frame.data_ref().map_or(&[][..], |data| data);
+                let room = limits.body_bytes - bytes.len();
+                bytes.extend_from_slice(&data[..data.len().min(room)]);
+                if data.len() > room {
+                    break true;
+                }
+            }
+            Ok(Some(Err(_))) | Err(_) => break true,
         }
-    }
-    bytes.freeze()
+    };
+    (bytes.freeze(), is_cut)
 }

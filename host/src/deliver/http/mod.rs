@@ -22,8 +22,9 @@ use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
+pub use self::address::Reach;
 pub use self::connect::{Resolve, Resolving, SystemResolver};
-pub use self::error::{HttpError, Stage};
+pub use self::error::{HttpError, Kind, Stage};
 pub use self::limits::Limits;
 
 pub(super) use self::tries::Tries;
@@ -36,14 +37,14 @@ use crate::config::HttpUrl;
 pub struct Client {
     tls: TlsConnector,
     resolver: Arc<dyn Resolve>,
-    allow_loopback: bool,
+    reach: Reach,
     limits: Limits,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { allow_loopback, limits, .. } = self;
-        f.debug_struct("Client").field("allow_loopback", allow_loopback).field("limits", limits).finish_non_exhaustive()
+        let Self { reach, limits, .. } = self;
+        f.debug_struct("Client").field("reach", reach).field("limits", limits).finish_non_exhaustive()
     }
 }
 
@@ -72,6 +73,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, or its beginning: what came within [`Limits::body`] and [`Limits::body_bytes`].
     pub body: Bytes,
+    /// Whether that is only its beginning.
+    pub is_cut: bool,
 }
 
 impl Client {
@@ -82,7 +85,14 @@ impl Client {
     /// A file of certificates that cannot be used.
     pub fn new(ca: Option<&Path>, allow_loopback: bool) -> Result<Self, TlsError> {
         let tls = TlsConnector::from(Arc::new(tls::client(ca)?));
-        Ok(Self { tls, resolver: Arc::new(SystemResolver), allow_loopback, limits: Limits::default() })
+        let reach = if allow_loopback { Reach::Machine } else { Reach::Network };
+        Ok(Self { tls, resolver: Arc::new(SystemResolver), reach, limits: Limits::default() })
+    }
+
+    /// The same with other addresses that it may connect to.
+    #[must_use]
+    pub fn with_reach(self, reach: Reach) -> Self {
+        Self { reach, ..self }
     }
 
     /// The same with other limits.
