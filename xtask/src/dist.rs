@@ -14,6 +14,9 @@ use crate::plugins::{Toolchain, build, root};
 
 const HINT: &str = "hint: run `cargo xtask dist` and commit `plugins/dist`";
 
+/// WASI preview 1 for the plugins of others, in the text form of WebAssembly: its path, and its name in `plugins/dist`.
+const PREVIEW1: (&str, &str) = ("plugins/preview1/preview1.wat", "preview1.wasm");
+
 /// `cargo xtask dist`: builds the components and writes the folder.
 pub(crate) fn write() -> Result<()> {
     // Stay with the recorded compiler where this machine has it, so that only what changed changes.
@@ -28,6 +31,9 @@ pub(crate) fn write() -> Result<()> {
         sums.push_str(&format!("{}  {name}.wasm\n", hex(&component)));
         println!("{:>7} bytes  plugins/dist/{name}.wasm", component.len());
     }
+    let adapter = preview1()?;
+    put(PREVIEW1.1, &adapter)?;
+    sums.push_str(&format!("{}  {}\n", hex(&adapter), PREVIEW1.1));
     put("SHA256SUMS", sums.as_bytes())?;
     put("COMPILER", format!("{}sources: {sources}\n", toolchain.version()?).as_bytes())
 }
@@ -45,6 +51,7 @@ pub(crate) fn check() -> Result<()> {
         sources_digest()? == sources,
         "`plugins/dist` was built from other sources than those in `plugins` and `wit/v0.1`\n{HINT}"
     );
+    ensure!(read(PREVIEW1.1)? == preview1()?, "`plugins/dist/{}` is not what `{}` gives\n{HINT}", PREVIEW1.1, PREVIEW1.0);
     let toolchain = Toolchain::find(Some(compiler))?;
     let same_compiler = toolchain.version()? == compiler;
     let differing: Vec<_> = build(&toolchain)?
@@ -63,6 +70,10 @@ pub(crate) fn check() -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn preview1() -> Result<Vec<u8>> {
+    wat::parse_file(root().join(PREVIEW1.0)).with_context(|| format!("`{}` cannot be assembled", PREVIEW1.0))
 }
 
 /// The compiler and linker of a `COMPILER` file, and its digest of the sources.

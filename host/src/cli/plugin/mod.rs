@@ -1,6 +1,7 @@
 //! `dockbell plugin`: what an author of plugins needs.
 
 mod build;
+mod component;
 mod language;
 mod new;
 mod project;

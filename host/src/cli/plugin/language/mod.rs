@@ -62,10 +62,12 @@ macro_rules! files {
 use files;
 
 /// The plugin interface.
-const WIT: Files =
+pub(super) const WIT: Files =
     files!("../wit/v0.1": "filter.wit", "formatter.wit", "logging.wit", "setup.wit", "types.wit", "worlds.wit");
 /// Recorded events, for every plugin.
 const EVENTS: Files = files!("templates/any": "events.jsonl");
+/// What git need not keep of any plugin.
+const IGNORED: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/any/gitignore"));
 /// A configuration with which they are replayed through the plugin.
 const FILTER: Files = files!("templates/filter": "dockbell.toml");
 const FORMATTER: Files = files!("templates/formatter": "dockbell.toml");
@@ -109,7 +111,7 @@ pub(super) fn template(marker: &Marker) -> impl Iterator<Item = (&'static str, &
         Kind::Filter => (FILTER, recipe.filter),
         Kind::Formatter => (FORMATTER, recipe.formatter),
     };
-    EVENTS.iter().chain(common).chain(own).copied()
+    EVENTS.iter().chain(common).chain(own).copied().chain([(".gitignore", IGNORED)])
 }
 
 /// What the folder `dockbell` of a plugin holds.
