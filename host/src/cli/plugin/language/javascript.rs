@@ -13,11 +13,11 @@ use crate::cli::plugin::tool;
 pub(super) const RECIPE: Recipe = Recipe {
     name: "JavaScript",
     filter: files!(
-        "templates/javascript/any": ".gitignore", "package.json";
+        "templates/javascript/any": "package.json";
         "templates/javascript/filter": "README.md", "plugin.js", "plugin.test.js"
     ),
     formatter: files!(
-        "templates/javascript/any": ".gitignore", "package.json";
+        "templates/javascript/any": "package.json";
         "templates/javascript/formatter": "README.md", "plugin.js", "plugin.test.js"
     ),
     library: |_| Ok(fixed(LIBRARY)),
@@ -26,7 +26,7 @@ pub(super) const RECIPE: Recipe = Recipe {
 
 /// The same for TypeScript: the types stand beside the code.
 pub(super) const LIBRARY: Files =
-    files!("templates/javascript/library": "index.js", "index.d.ts", "sandbox.js");
+    files!("templates/javascript/dockbell": "index.js", "index.d.ts", "sandbox.js");
 
 /// Makes a component of a module, whose path is below the plugin's folder.
 pub(super) fn componentize(project: &Project, module: &Path) -> anyhow::Result<Vec<u8>> {

@@ -13,14 +13,14 @@ use crate::cli::plugin::tool;
 pub(super) const RECIPE: Recipe = Recipe {
     name: "Python",
     filter: files!(
-        "templates/python/any": ".gitignore", "requirements.txt";
+        "templates/python/any": "requirements.txt";
         "templates/python/filter": "README.md", "plugin.py", "test_plugin.py"
     ),
     formatter: files!(
-        "templates/python/any": ".gitignore", "requirements.txt";
+        "templates/python/any": "requirements.txt";
         "templates/python/formatter": "README.md", "plugin.py", "test_plugin.py"
     ),
-    library: |_| Ok(fixed(files!("templates/python/library": "__init__.py", "sandbox.py"))),
+    library: |_| Ok(fixed(files!("templates/python/dockbell": "__init__.py", "sandbox.py"))),
     build,
 };
 

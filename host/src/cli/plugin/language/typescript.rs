@@ -10,11 +10,11 @@ use crate::cli::plugin::tool;
 pub(super) const RECIPE: Recipe = Recipe {
     name: "TypeScript",
     filter: files!(
-        "templates/typescript/any": ".gitignore", "package.json", "tsconfig.json";
+        "templates/typescript/any": "package.json", "tsconfig.json";
         "templates/typescript/filter": "README.md", "plugin.ts", "plugin.test.ts"
     ),
     formatter: files!(
-        "templates/typescript/any": ".gitignore", "package.json", "tsconfig.json";
+        "templates/typescript/any": "package.json", "tsconfig.json";
         "templates/typescript/formatter": "README.md", "plugin.ts", "plugin.test.ts"
     ),
     library: |_| Ok(fixed(LIBRARY)),
