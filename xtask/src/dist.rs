@@ -51,7 +51,12 @@ pub(crate) fn check() -> Result<()> {
         sources_digest()? == sources,
         "`plugins/dist` was built from other sources than those in `plugins` and `wit/v0.1`\n{HINT}"
     );
-    ensure!(read(PREVIEW1.1)? == preview1()?, "`plugins/dist/{}` is not what `{}` gives\n{HINT}", PREVIEW1.1, PREVIEW1.0);
+    ensure!(
+        read(PREVIEW1.1)? == preview1()?,
+        "`plugins/dist/{}` is not what `{}` gives\n{HINT}",
+        PREVIEW1.1,
+        PREVIEW1.0
+    );
     let toolchain = Toolchain::find(Some(compiler))?;
     let same_compiler = toolchain.version()? == compiler;
     let differing: Vec<_> = build(&toolchain)?

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::component;
 use super::language;
 use super::project::{Made, Project};
-use super::component;
 
 /// How a core module begins (WebAssembly core specification 5.5).
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -37,11 +37,7 @@ pub(super) fn run(args: &BuildArgs) -> anyhow::Result<ExitCode> {
         (component.len(), if imports.is_empty() { "nothing".to_owned() } else { imports.join(", ") });
     Made::new(&path, component).write(Path::new(""))?;
     // Whoever closed our output does not want to know.
-    let _ = writeln!(
-        std::io::stdout(),
-        "built `{}`: a {}, {bytes} bytes, imports {imports}",
-        path.display(),
-        kind.name(),
-    );
+    let _ =
+        writeln!(std::io::stdout(), "built `{}`: a {}, {bytes} bytes, imports {imports}", path.display(), kind.name(),);
     Ok(ExitCode::SUCCESS)
 }

@@ -49,7 +49,9 @@ fn compiler() -> anyhow::Result<Command> {
         clang.args(["--target=wasm32-wasi", "-Wl,--stack-first"]);
         return Ok(clang);
     }
-    bail!("no C compiler for WebAssembly was found\nhint: `pip install ziglang`, or on Debian `apt-get install clang lld wasi-libc libclang-rt-dev-wasm32`")
+    bail!(
+        "no C compiler for WebAssembly was found\nhint: `pip install ziglang`, or on Debian `apt-get install clang lld wasi-libc libclang-rt-dev-wasm32`"
+    )
 }
 
 /// The library, and the author's files but for the tests.

@@ -25,8 +25,7 @@ pub(super) const RECIPE: Recipe = Recipe {
 };
 
 /// The same for TypeScript: the types stand beside the code.
-pub(super) const LIBRARY: Files =
-    files!("templates/javascript/dockbell": "index.js", "index.d.ts", "sandbox.js");
+pub(super) const LIBRARY: Files = files!("templates/javascript/dockbell": "index.js", "index.d.ts", "sandbox.js");
 
 /// Makes a component of a module, whose path is below the plugin's folder.
 pub(super) fn componentize(project: &Project, module: &Path) -> anyhow::Result<Vec<u8>> {

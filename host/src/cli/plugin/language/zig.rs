@@ -26,7 +26,16 @@ fn build(project: &Project) -> anyhow::Result<Vec<u8>> {
         "Zig was not found\nhint: `pip install ziglang`, or put `zig` 0.17 on the PATH or name it in `DOCKBELL_ZIG`",
     )?;
     zig.current_dir(&project.folder);
-    zig.args(["build-exe", "-target", "wasm32-freestanding", "-O", "ReleaseSmall", "-fno-entry", "-rdynamic", "-fstrip"]);
+    zig.args([
+        "build-exe",
+        "-target",
+        "wasm32-freestanding",
+        "-O",
+        "ReleaseSmall",
+        "-fno-entry",
+        "-rdynamic",
+        "-fstrip",
+    ]);
     zig.args(["--stack", c::STACK]).arg(format!("-femit-bin={}", out.display()));
     tool::run(zig.args(["--dep", "dockbell", "-Mroot=plugin.zig", "-Mdockbell=dockbell/dockbell.zig"]))?;
     let mut module = std::fs::read(&out).with_context(|| format!("cannot read `{}`", out.display()))?;
