@@ -29,7 +29,9 @@ class PluginError(Exception):
 
 def failure(error: BaseException) -> Exception:
     """What a call is ended with. Any other exception than `Err` would end the whole plugin, and nobody would know why."""
-    text = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}{_place(error)}"
+    text = str(error)
+    if not isinstance(error, PluginError):
+        text = f"{type(error).__name__}{text and ': '}{text}{_place(error)}"
     return PluginError(text) if host is None else Err(text)
 
 
