@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -119,11 +120,11 @@ fn a_damaged_or_altered_file_is_compiled_anew() {
             fs::write(file, bytes).unwrap();
         }
     };
-    is_compiled_anew("the digest", overwrite(0));
-    is_compiled_anew("the first byte", overwrite(32));
+    is_compiled_anew("the checksum", overwrite(0));
+    is_compiled_anew("the first byte", overwrite(16));
     is_compiled_anew("in the middle", overwrite(100_000));
     is_compiled_anew("the last byte", overwrite(usize::MAX));
-    for left in [0, 20, 32, 50_000] {
+    for left in [0, 10, 16, 50_000] {
         is_compiled_anew("truncated", |file| {
             fs::OpenOptions::new().write(true).open(file).unwrap().set_len(left).unwrap();
         });
@@ -280,6 +281,40 @@ fn a_component_that_takes_too_long_is_refused_and_its_process_is_ended() {
     assert!(began.elapsed() < Duration::from_secs(60));
     let pid = fs::read_to_string(pid).unwrap();
     assert!(!Path::new("/proc").join(pid.trim()).exists());
+}
+
+#[test]
+fn a_compilation_that_takes_a_while_is_told_with_the_plugins_name_and_size() {
+    // One subscriber for all threads: tracing remembers what nobody wants. The name tells whose line it is.
+    tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init();
+    let folder = tempfile::tempdir().unwrap();
+    let slow = script(&folder, &format!("sleep 1.5; exec '{DOCKBELL}' \"$@\""));
+    let plugin = Runtime::with(slow, None).unwrap().load("slow", &PluginConfig::new("match")).unwrap();
+    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    let mut lines = log.lines().filter(|line| line.contains("plugin=\"slow\""));
+    let size = format!("compiling {} KiB", plugin.bytes().div_ceil(1024));
+    // On a terminal a line that goes again stands for this one.
+    if !std::io::stderr().is_terminal() {
+        let begin = lines.next().expect("a line at the begin");
+        assert!(begin.contains(&format!("{size}, which takes a moment")), "{log}");
+    }
+    let end = lines.next_back().expect("a line at the end");
+    assert!(end.contains(&format!("{size} took ")), "{log}");
+}
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Writes to [`LOG`].
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

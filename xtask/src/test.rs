@@ -35,6 +35,7 @@ pub(crate) fn test() -> Result<()> {
     steps.step("plugins: built from source, as committed", dist::check)?;
     steps.step("plugins: tests", || run(in_plugins(&mut cargo(&["test", "--locked", "--workspace"]))))?;
     steps.step("tests", || run(&mut cargo(&["test", "--locked"])))?;
+    steps.step("tests: plugins in Python, JavaScript, TypeScript", scripts)?;
     steps.step("tests: killed fifty times", || torture::kill(50))?;
     steps.step("tests: power cuts", power_cuts)?;
     steps.step("tests: real engine, real mail server", || real(&python))?;
@@ -42,6 +43,14 @@ pub(crate) fn test() -> Result<()> {
     steps.step("fuzz: a short while each", || fuzz::all(SHORT_WHILE))?;
     steps.finish();
     Ok(())
+}
+
+/// Builds plugins from source with the tools of their languages.
+fn scripts() -> Result<()> {
+    let (python, node) = (tools::componentize_py()?, tools::node_modules()?);
+    let mut command = cargo(&["test", "--locked", "-p", "dockbell", "-p", "dockbell-tests"]);
+    command.args(["--features", "dockbell-tests/languages", "--test", "plugin_scripts"]);
+    run(command.env("DOCKBELL_TEST_COMPONENTIZE_PY", python).env("DOCKBELL_TEST_NODE_MODULES", node))
 }
 
 /// The packages are those that the plain tests were built with, so that nothing is built twice.

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -39,14 +40,44 @@ pub(crate) fn need(program: &str, package: &str) -> Result<()> {
 
 /// A Python with a mail server; answers its path.
 pub(crate) fn python() -> Result<PathBuf> {
-    let folder = target().join("tools/venv");
+    let packages = PYTHON_PACKAGES.join("\n");
+    Ok(environment("venv", &packages).context("cannot install the mail server of the tests")?.join("bin/python"))
+}
+
+/// What builds plugins in Python, and the packages of the example; answers the folder of their environment.
+pub(crate) fn componentize_py() -> Result<PathBuf> {
+    let wanted = ["host/templates/python/any", "examples/plugins/python"]
+        .map(|folder| fs::read_to_string(root().join(folder).join("requirements.txt")));
+    let wanted = wanted.into_iter().collect::<io::Result<Vec<_>>>().context("cannot read `requirements.txt`")?;
+    environment("componentize-py", &wanted.concat()).context("cannot install what builds plugins in Python")
+}
+
+/// What builds plugins in JavaScript and TypeScript, as the example in TypeScript wants it; answers the folder of packages.
+pub(crate) fn node_modules() -> Result<PathBuf> {
+    need("node", "nodejs")?;
+    need("npm", "npm")?;
+    let folder = target().join("tools/npm");
+    let stamp = folder.join("installed");
+    let wanted = fs::read_to_string(root().join("examples/plugins/typescript/package.json"))?;
+    if !fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("package.json"), &wanted)?;
+        run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&folder))
+            .context("cannot install what builds plugins in JavaScript and TypeScript")?;
+        fs::write(&stamp, wanted)?;
+    }
+    Ok(folder.join("node_modules"))
+}
+
+/// A Python environment with these packages, one on each line; answers its folder.
+fn environment(name: &str, packages: &str) -> Result<PathBuf> {
+    let folder = target().join("tools").join(name);
     let python = folder.join("bin/python");
     let stamp = folder.join("packages");
-    let wanted = PYTHON_PACKAGES.join("\n");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted)
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == packages)
         && succeeds(Command::new(&python).arg("-V"))
     {
-        return Ok(python);
+        return Ok(folder);
     }
     if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         install(&["python3-venv"])?;
@@ -54,10 +85,9 @@ pub(crate) fn python() -> Result<PathBuf> {
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(PYTHON_PACKAGES))
-    .context("cannot install the mail server of the tests")?;
-    fs::write(&stamp, wanted)?;
-    Ok(python)
+        .args(packages.lines()))?;
+    fs::write(&stamp, packages)?;
+    Ok(folder)
 }
 
 /// Where cargo builds.

@@ -1,7 +1,7 @@
 //! Compiled components on disk, so that the next start does not compile them again.
 //!
 //! What lies here is run as machine code, so nothing is believed: the folder and each file must belong to this user and be
-//! writable by nobody else, and each file begins with a digest of what follows. Whatever does not fit is compiled anew.
+//! writable by nobody else, and each file begins with a checksum of what follows. Whatever does not fit is compiled anew.
 
 mod folder;
 mod key;
@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, OFlags, Timestamps, UTIME_NOW, futimens, renameat, unlinkat};
-use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::native::Trusted;
 pub use folder::cache_folder;
 pub(super) use key::Key;
 
-/// Bytes of the SHA-256 digest that a file begins with.
-const DIGEST: usize = 32;
+/// Bytes of the checksum that a file begins with. It finds what a disk has damaged; who may write the file could make any
+/// checksum fit, and a slow one would be half of the time that a plugin of 30 MB takes to start.
+const CHECKSUM: usize = 16;
 /// How often the time of a file is renewed that is used; a start must not always write.
 const RENEWED_EVERY: Duration = Duration::from_secs(24 * 3600);
 
@@ -58,11 +59,11 @@ impl Cache {
 
     fn read(&self, name: &str) -> io::Result<Trusted> {
         let (mut file, about) = folder::open_file(&self.folder, name)?;
-        let mut digest = [0; DIGEST];
-        file.read_exact(&mut digest)?;
+        let mut sum = [0; CHECKSUM];
+        file.read_exact(&mut sum)?;
         let mut code = Vec::with_capacity(usize::try_from(about.len()).unwrap_or_default());
         file.read_to_end(&mut code)?;
-        if <[u8; DIGEST]>::from(Sha256::digest(&code)) != digest {
+        if checksum(&code) != sum {
             return Err(io::Error::other("it is damaged"));
         }
         let age = about.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
@@ -94,8 +95,12 @@ impl Cache {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.folder, name, flags, folder::FILE_MODE)?;
         let mut file = std::fs::File::from(file);
-        file.write_all(&Sha256::digest(code))?;
+        file.write_all(&checksum(code))?;
         file.write_all(code)?;
         file.sync_all()
     }
+}
+
+fn checksum(code: &[u8]) -> [u8; CHECKSUM] {
+    xxh3_128(code).to_be_bytes()
 }

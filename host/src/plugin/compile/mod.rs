@@ -5,6 +5,7 @@
 
 mod child;
 mod process;
+mod progress;
 
 use std::path::PathBuf;
 use std::time::Duration;

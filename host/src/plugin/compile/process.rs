@@ -4,17 +4,16 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Precompiled};
 
 use super::child::UNFIT;
+use super::progress::{Progress, SILENCE};
 use super::{COMPILE_COMPONENT, CompileError, CompileLimits};
 
-/// How long it may take before somebody is told: a person at a terminal begins to wonder.
-const SILENCE: Duration = Duration::from_secs(1);
 /// Machine code that is taken at most: 1 GiB. That of the bundled plugins has half a MiB each.
 const MAX_OUTPUT: u64 = 1 << 30;
 /// Bytes kept of what the child says about its own end.
@@ -51,9 +50,7 @@ pub(super) fn compile(
         let (sender, receiver) = channel();
         // The receiver waits for as long as this runs.
         scope.spawn(move || sender.send(output.map(|output| all(output, MAX_OUTPUT)).unwrap_or_default()));
-        let output = wait(&receiver, limits.time, || {
-            tracing::info!(plugin, "compiling {} KiB, which takes a moment", bytes.len() >> 10);
-        });
+        let output = wait(&receiver, limits.time, Progress::new(plugin, bytes.len()));
         // Where its output has ended so has the child, or it is about to: this does not touch its status then.
         let killed = output.is_none();
         let status = end(&mut child, killed, limits.time.saturating_sub(began.elapsed()));
@@ -75,16 +72,17 @@ fn all(mut from: impl Read, limit: u64) -> Vec<u8> {
     bytes
 }
 
-/// The output, if it comes in time; calls `slow` when it does not come at once.
-fn wait(output: &Receiver<Vec<u8>>, limit: Duration, slow: impl FnOnce()) -> Option<Vec<u8>> {
-    let first = SILENCE.min(limit);
-    output.recv_timeout(first).ok().or_else(|| {
-        if limit <= SILENCE {
-            return None;
+/// The output, if it comes in time.
+fn wait(output: &Receiver<Vec<u8>>, limit: Duration, mut progress: Progress) -> Option<Vec<u8>> {
+    let until = Instant::now() + limit;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match output.recv_timeout(left.min(SILENCE)) {
+            Ok(output) => return Some(output),
+            Err(RecvTimeoutError::Timeout) if left > SILENCE => progress.goes_on(),
+            Err(_) => return None,
         }
-        slow();
-        output.recv_timeout(limit.saturating_sub(first)).ok()
-    })
+    }
 }
 
 /// Ends the child, at once or within `patience`.

@@ -47,7 +47,7 @@ static bool text(reader *in, dockbell_string *value) {
             *to++ = *in->at++;
             continue;
         }
-        if (++in->at >= in->end) break;
+        if (++in->at >= in->end) return false;
         char escape = *in->at++;
         static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
         const char *known = escape ? strchr(from, escape) : NULL;
@@ -56,7 +56,7 @@ static bool text(reader *in, dockbell_string *value) {
             *to++ = into[known - from];
         } else if (escape == 'u' && hex(in, &code)) {
             if (code >> 10 == 0x36) {
-                if (!word(in, "\\u") || !hex(in, &low) || low >> 10 != 0x37) break;
+                if (!word(in, "\\u") || !hex(in, &low) || low >> 10 != 0x37) return false;
                 code = 0x10000 + ((code & 0x3ff) << 10) + (low & 0x3ff);
             }
             if (code < 0x80) *to++ = (char)code;
@@ -67,7 +67,7 @@ static bool text(reader *in, dockbell_string *value) {
                 *to++ = (char)(0x80 | (code >> 6 & 63)), *to++ = (char)(0x80 | (code & 63));
             }
         } else {
-            break;
+            return false;
         }
     }
     *value = (dockbell_string){made, (size_t)(to - made)};

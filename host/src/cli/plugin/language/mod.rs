@@ -53,10 +53,10 @@ pub(super) struct Recipe {
 /// Files that are part of the program: path and content.
 pub(super) type Files = &'static [(&'static str, &'static [u8])];
 
-/// `files!("FOLDER": "FILE", ...)`: files below `host/FOLDER`.
+/// `files!("FOLDER": "FILE", ...; "FOLDER": "FILE", ...)`: files below each `host/FOLDER`.
 macro_rules! files {
-    ($folder:literal: $($path:literal),* $(,)?) => {
-        &[$(($path, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/", $path)))),*]
+    ($($folder:literal: $($path:literal),* $(,)?);* $(;)?) => {
+        &[$($(($path, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/", $path)))),*),*]
     };
 }
 use files;

@@ -1,0 +1,23 @@
+// my-plugin: lets pass what happens to the containers that are named in its configuration.
+//
+//     config = { names = ["shop-web-1", "shop-db-1"] }
+
+import { exportFilter, log, PluginError, who } from "./dockbell/index.js";
+import type { Config, Event, Filter } from "./dockbell/index.js";
+
+export class MyPlugin implements Filter {
+  private readonly names: Set<unknown>;
+
+  constructor({ names = [] }: Config) {
+    if (!Array.isArray(names)) throw new PluginError('`names` must be a list, such as ["shop-web-1"]');
+    this.names = new Set(names);
+    log.debug("looks for", names);
+  }
+
+  /** true lets the event pass. */
+  accept(event: Event): boolean {
+    return this.names.size === 0 || this.names.has(who(event));
+  }
+}
+
+export const { setup, filter } = exportFilter(MyPlugin);
