@@ -2,12 +2,17 @@
 //! losing what is open.
 
 pub mod feed;
+mod files;
 pub mod letters;
 pub mod line;
+mod live;
 pub mod own;
+mod part;
 mod patience;
+mod prepared;
 mod reconcile;
 pub mod recorder;
+pub mod reload;
 pub mod replay;
 pub mod routes;
 pub mod sinks;

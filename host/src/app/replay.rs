@@ -50,7 +50,7 @@ impl fmt::Display for Summary {
 /// A plugin that is refused; a recording that cannot be read to its end.
 pub async fn run(config: &Config, lines: impl AsyncRead + Unpin, output: Output) -> anyhow::Result<Summary> {
     let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let plugins = routes::load_plugins(config, &runtime)?;
+    let plugins = routes::load_plugins(config, &runtime, &routes::Plugins::new())?;
     let started = routes::start(config, &plugins, Telling::InWindows).await?;
     let engine = config.engines.keys().next().map_or("local", String::as_str);
     Replay::new(engine, started, output)?.run(lines).await

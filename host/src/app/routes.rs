@@ -35,18 +35,19 @@ pub struct Started {
 /// Plugins by name, compiled and checked.
 pub type Plugins = BTreeMap<String, Arc<Plugin>>;
 
-/// Loads every plugin that a route names, side by side: compiling is the slowest part of a start.
+/// Loads every plugin that a route names, side by side: compiling is the slowest part of a start. Those of `known` that have
+/// not changed are taken as they are.
 ///
 /// # Errors
 /// The first plugin that is refused.
-pub fn load_plugins(config: &Config, runtime: &Runtime) -> Result<Plugins, Refused> {
+pub fn load_plugins(config: &Config, runtime: &Runtime, known: &Plugins) -> Result<Plugins, Refused> {
     let named = config.routes.values().flat_map(|route| route.filters.iter().chain([&route.formatter]));
     let wanted: BTreeMap<&String, PluginConfig> =
         named.filter_map(|name| Some((name, with_defaults(config.plugins.get(name)?, config)))).collect();
     std::thread::scope(|scope| {
         let load = |(name, plugin): (&String, PluginConfig)| {
-            let name = name.clone();
-            scope.spawn(move || runtime.load(&name, &plugin).map(|plugin| (name, plugin)))
+            let (name, known) = (name.clone(), known.get(name));
+            scope.spawn(move || runtime.load_unless_known(&name, &plugin, known).map(|plugin| (name, plugin)))
         };
         let loading: Vec<_> = wanted.into_iter().map(load).collect();
         loading

@@ -76,7 +76,7 @@ async fn plugins(config: &Config, report: &mut Report) {
         Ok(runtime) => runtime,
         Err(error) => return report.fails("plugins", &format!("{error:#}")),
     };
-    let plugins = match routes::load_plugins(config, &runtime) {
+    let plugins = match routes::load_plugins(config, &runtime, &routes::Plugins::new()) {
         Ok(plugins) => plugins,
         Err(error) => return report.fails("plugins", &error),
     };

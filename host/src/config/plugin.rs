@@ -1,6 +1,7 @@
 //! `[plugins.NAME]`: a filter or formatter, its configuration and its limits.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::document::{Document, Place};
@@ -94,6 +95,12 @@ impl PluginConfig {
         table.finish();
         plugin.component = component?;
         Some(plugin)
+    }
+
+    /// The file of the component; none for one that is part of the program.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        (!self.is_bundled()).then(|| PathBuf::from(&self.component))
     }
 
     /// Whether the component is part of the program.

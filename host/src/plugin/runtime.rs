@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
@@ -50,6 +51,8 @@ pub struct Plugin {
     pub(super) timeout: Duration,
     pub(super) memory: usize,
     bytes: usize,
+    /// What it was made of: the table of the configuration, and the SHA-256 of the component.
+    made_of: (PluginConfig, [u8; 32]),
 }
 
 impl Runtime {
@@ -111,7 +114,24 @@ impl Runtime {
     /// When it cannot be read, is no component, costs too much to compile, was built for another interface, or imports
     /// what is not offered.
     pub fn load(&self, name: &str, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
+        self.load_unless_known(name, config, None)
+    }
+
+    /// The same, but the plugin `known` itself where nothing about it has changed.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_unless_known(
+        &self,
+        name: &str,
+        config: &PluginConfig,
+        known: Option<&Arc<Plugin>>,
+    ) -> Result<Arc<Plugin>, Refused> {
         let bytes = component::read(name, &config.component)?;
+        let made_of = (config.clone(), Sha256::digest(&bytes).into());
+        if let Some(known) = known.filter(|known| known.made_of == made_of) {
+            return Ok(Arc::clone(known));
+        }
         let component = self.component(name, &config.component, &bytes)?;
         let exports = Exports::of(&self.engine, &component, name)?;
         component::check_imports(&self.engine, &component, name)?;
@@ -128,6 +148,7 @@ impl Runtime {
             timeout: config.timeout,
             memory: config.memory,
             bytes: bytes.len(),
+            made_of,
         }))
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dockbell::app::feed::Feed;
 use dockbell::app::own::Own;
-use dockbell::app::recorder::{Inlet, Recorder};
+use dockbell::app::recorder::{Inlet, Inlets, Recorder};
 use dockbell::app::teller::{Shared, Teller};
 use dockbell::config::{GroupBy, OnError, PluginConfig, RouteConfig};
 use dockbell::deliver::{Alarm, Outbox, Retry, Sinks};
@@ -139,7 +139,9 @@ pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
 
     let (scripted, engine, receiver, stop) = reader().await;
     let (inlet, events) = Inlet::new(ROUTE_QUEUE);
-    let recorder = Recorder::new(&store, "local", vec![inlet]);
+    let inlets = Inlets::default();
+    inlets.open("default", inlet);
+    let recorder = Recorder::new(&store, "local", inlets);
     tokio::spawn(Feed::new(engine, recorder).run(receiver));
     let begin = Instant::now();
     let told = tokio::spawn(teller.run(events));
