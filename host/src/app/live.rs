@@ -22,6 +22,9 @@ use crate::store::StoreError;
 
 /// Memory that may wait between a reader and the journal, in bytes: about 60,000 events. More is counted as a gap.
 const READ_QUEUE: u32 = 64 << 20;
+/// How long a route that is exchanged may take to store how far it has come. Without that it is stopped as by a kill, and
+/// some events are filtered once more.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// Memory that may wait before each route. What does not fit is read from the journal.
 const ROUTE_QUEUE: u32 = 32 << 20;
 
@@ -36,8 +39,14 @@ pub(super) struct Live {
     /// Ends all readers.
     pub stop: CancellationToken,
     span: Option<Span>,
-    routes: BTreeMap<String, Part>,
+    routes: BTreeMap<String, Told>,
     engines: BTreeMap<String, Source>,
+}
+
+/// A route that tells.
+struct Told {
+    leave: CancellationToken,
+    teller: Part,
 }
 
 /// An engine that is read.
@@ -88,8 +97,8 @@ impl Live {
         Ok(live)
     }
 
-    /// Exchanges what has changed. A route that changed is stopped as by a kill, and goes on from the store. One that is gone
-    /// tells what it has, an engine that is gone has what was read of it stored, each within the grace time.
+    /// Exchanges what has changed. A route that changed goes on from the store, as after a restart. One that is gone tells what
+    /// it has, and of an engine that is gone what was read is stored, each within the grace time.
     ///
     /// # Errors
     /// The store is broken.
@@ -102,7 +111,7 @@ impl Live {
         for name in gone {
             self.inlets.close(&name);
             if let Some(route) = self.routes.remove(&name)
-                && !route.end_within(grace).await
+                && !route.teller.end_within(grace).await
             {
                 tracing::error!(route = name, "the route did not end within the grace time");
             }
@@ -110,10 +119,12 @@ impl Live {
         }
         let changed: Vec<String> = self.routes.keys().filter(|name| !kept.contains(*name)).cloned().collect();
         for name in changed {
-            self.inlets.close(&name);
             if let Some(route) = self.routes.remove(&name) {
-                route.stop().await;
+                route.leave.cancel();
+                route.teller.end_within(LEAVE_WITHIN).await;
             }
+            // Not before: it would tell all that is open.
+            self.inlets.close(&name);
         }
         self.shared.sinks.replace(writers);
         self.shared.outbox.exchange(couriers, grace).await;
@@ -153,7 +164,9 @@ impl Live {
         let teller = Teller::open(route, &to, self.shared.clone()).await?;
         let (inlet, arriving) = Inlet::new(ROUTE_QUEUE);
         self.inlets.open(&name, inlet);
-        self.routes.insert(name.to_string(), Part::begin(&mut self.work, teller.run(arriving)));
+        let leave = CancellationToken::new();
+        let teller = Part::begin(&mut self.work, teller.run(arriving, leave.clone()));
+        self.routes.insert(name.to_string(), Told { leave, teller });
         Ok(())
     }
 

@@ -29,17 +29,13 @@ impl Part {
         Self { task, ended }
     }
 
-    /// Stops it where it is, as a kill would, and waits until nothing of it runs any more.
-    pub(super) async fn stop(self) {
-        self.task.abort();
-        self.ended.cancelled().await;
-    }
-
-    /// Waits until it has ended by itself, and stops it when that takes longer. Says whether it has.
+    /// Waits until it has ended by itself, and stops it where it is when that takes longer; nothing of it runs any more then.
+    /// Says whether it has ended by itself.
     pub(super) async fn end_within(self, patience: Duration) -> bool {
         let by_itself = timeout(patience, self.ended.cancelled()).await.is_ok();
         if !by_itself {
-            self.stop().await;
+            self.task.abort();
+            self.ended.cancelled().await;
         }
         by_itself
     }

@@ -75,10 +75,14 @@ impl Prepared {
 impl Current {
     /// Whether a route is the same in another configuration, down to the bytes of its plugins.
     fn runs_as(&self, other: &Self, name: &str) -> bool {
-        let Some(route) = self.config.routes.get(name) else { return false };
+        let of = |current: &Self| {
+            let route = current.config.routes.get(name)?;
+            Some(RouteConfig { engines: routes::engines(route, &current.config).to_vec(), ..route.clone() })
+        };
+        let Some(route) = of(self) else { return false };
         self.config.hostname == other.config.hostname
-            && other.config.routes.get(name) == Some(route)
-            && plugins_of(route).all(|plugin| {
+            && of(other).as_ref() == Some(&route)
+            && plugins_of(&route).all(|plugin| {
                 // `on-error` is the route's business, and so not known to the loaded plugin.
                 let table = |current: &Self| current.config.plugins.get(plugin).map(|table| table.on_error);
                 let same = match (self.plugins.get(plugin), other.plugins.get(plugin)) {

@@ -89,9 +89,16 @@ pub async fn start(config: &Config, plugins: &Plugins, telling: Telling) -> Resu
             None => RouteFormatter::plain(plain.clone()),
         };
         let to = route.to.clone();
-        started.push(Started { route: Route::new(name, &route.engines, filters, digest, formatter), to });
+        let route = Route::new(name, engines(route, config), filters, digest, formatter);
+        started.push(Started { route, to });
     }
     Ok(started)
+}
+
+/// The engines that a route tells of; none means all, also those to come.
+pub(super) fn engines<'a>(route: &'a RouteConfig, config: &Config) -> &'a [String] {
+    let all = config.engines.keys().all(|engine| route.engines.contains(engine));
+    if all { &[] } else { &route.engines }
 }
 
 async fn start_filters(route: &RouteConfig, config: &Config, plugins: &Plugins) -> Result<Vec<Guarded>, Refused> {

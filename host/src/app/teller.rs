@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::own::Own;
 use super::recorder::Arriving;
@@ -61,13 +62,14 @@ impl Teller {
         Ok(Self { route, to: to.into(), shared, settled })
     }
 
-    /// Runs until the queue ends, then tells what is open.
+    /// Runs until the queue ends, then tells what is open. When `leave` is cancelled it only stores how far it has come, for
+    /// another that goes on with the route.
     ///
     /// # Errors
     /// The store is broken or closed. What was not told then is told after the next start.
-    pub async fn run(mut self, mut arriving: Arriving) -> Result<(), StoreError> {
+    pub async fn run(mut self, mut arriving: Arriving, leave: CancellationToken) -> Result<(), StoreError> {
         let newest = patience::wait(|| self.shared.store.newest()).await?;
-        self.catch_up(newest).await?;
+        self.catch_up(newest, &leave).await?;
         let mut settle_at = Instant::now() + SETTLE_EVERY;
         loop {
             let now = Timestamp::now();
@@ -76,41 +78,45 @@ impl Teller {
             let wait = self.route.next_due().map_or(LONGEST_SLEEP, |due| until(now, due));
             tokio::select! {
                 biased;
+                () = leave.cancelled() => return self.settle().await,
                 () = sleep_until(settle_at) => {
                     self.settle().await?;
                     settle_at = Instant::now() + SETTLE_EVERY;
                 }
                 arrived = arriving.queue.recv() => match arrived {
-                    Some(arrived) => self.take(&arrived).await?,
+                    Some(arrived) => self.take(&arrived, &leave).await?,
                     None => break,
                 },
                 Ok(()) = arriving.missed.changed() => {
                     let missed = *arriving.missed.borrow_and_update();
-                    self.catch_up(missed).await?;
+                    self.catch_up(missed, &leave).await?;
                 }
                 () = sleep(wait) => {}
             }
         }
         // What did not fit into the queue.
         let newest = patience::wait(|| self.shared.store.newest()).await?;
-        self.catch_up(newest).await?;
+        self.catch_up(newest, &leave).await?;
         let now = Timestamp::now();
         self.tell(|route| route.turn_any(), now).await?;
         self.settle().await
     }
 
-    async fn take(&mut self, arrived: &Arrived) -> Result<(), StoreError> {
+    async fn take(&mut self, arrived: &Arrived, leave: &CancellationToken) -> Result<(), StoreError> {
         if arrived.first > self.route.reached() + 1 {
-            self.catch_up(arrived.first - 1).await?;
+            self.catch_up(arrived.first - 1, leave).await?;
+            if leave.is_cancelled() {
+                return Ok(());
+            }
         }
         self.route.take(arrived).await;
         self.tell_own();
         Ok(())
     }
 
-    /// Reads from the journal what did not come through the queue.
-    async fn catch_up(&mut self, through: u64) -> Result<(), StoreError> {
-        while self.route.reached() < through {
+    /// Reads from the journal what did not come through the queue; not all of it when it is to leave.
+    async fn catch_up(&mut self, through: u64, leave: &CancellationToken) -> Result<(), StoreError> {
+        while self.route.reached() < through && !leave.is_cancelled() {
             let reached = self.route.reached();
             let batches = patience::wait(|| self.shared.store.journal(reached, READ)).await?;
             if batches.is_empty() {

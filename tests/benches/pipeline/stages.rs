@@ -144,7 +144,7 @@ pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
     let recorder = Recorder::new(&store, "local", inlets);
     tokio::spawn(Feed::new(engine, recorder).run(receiver));
     let begin = Instant::now();
-    let told = tokio::spawn(teller.run(events));
+    let told = tokio::spawn(teller.run(events, CancellationToken::new()));
     scripted.send_lines(lines.iter().cloned());
     while store.newest().await.unwrap() < lines.len() as u64 {
         tokio::time::sleep(Duration::from_millis(1)).await;
