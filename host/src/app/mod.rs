@@ -1,6 +1,7 @@
 //! Wires everything: starts plugins, routes, sinks and engines as the configuration says, runs them, and stops them without
 //! losing what is open.
 
+pub mod components;
 pub mod feed;
 mod files;
 pub mod letters;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::components::{self, Shelf};
 use super::routes::{self, Plugins, Started, Telling};
 use super::sinks;
 use crate::config::{Config, Output, RouteConfig};
@@ -15,6 +16,14 @@ use crate::plugin::Runtime;
 pub(super) struct Current {
     pub config: Config,
     pub plugins: Plugins,
+}
+
+/// What decides how a configuration is made ready.
+pub(super) struct Workshop {
+    pub runtime: Arc<Runtime>,
+    pub shelf: Shelf,
+    pub telling: Telling,
+    pub output: Option<Output>,
 }
 
 /// What is to run.
@@ -37,15 +46,11 @@ impl Prepared {
     ///
     /// # Errors
     /// The first plugin, sink or engine that cannot be used.
-    pub(super) async fn of(
-        config: Config,
-        running: Option<Arc<Current>>,
-        runtime: &Arc<Runtime>,
-        telling: Telling,
-        output: Option<Output>,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn of(config: Config, running: Option<Arc<Current>>, workshop: &Workshop) -> anyhow::Result<Self> {
+        let Workshop { runtime, shelf, telling, output } = workshop;
         let loading = {
-            let (config, runtime, running) = (config.clone(), Arc::clone(runtime), running.clone());
+            let config = components::fetch(&config, shelf).await?;
+            let (runtime, running) = (Arc::clone(runtime), running.clone());
             move || {
                 let none = Plugins::new();
                 routes::load_plugins(&config, &runtime, running.as_ref().map_or(&none, |running| &running.plugins))
@@ -58,7 +63,7 @@ impl Prepared {
         let kept: BTreeSet<String> = current.config.routes.keys().filter(is_kept).cloned().collect();
         let mut changed = current.config.clone();
         changed.routes.retain(|name, _| !kept.contains(name));
-        let routes = routes::start(&changed, &current.plugins, telling).await?;
+        let routes = routes::start(&changed, &current.plugins, *telling).await?;
         let mut engines = Vec::new();
         for (name, table) in &current.config.engines {
             let same = running.is_some_and(|running| running.config.engines.get(name) == Some(table));
@@ -66,7 +71,7 @@ impl Prepared {
                 engines.push(Engine::new(name.as_str().into(), table)?);
             }
         }
-        let open = || sinks::open(&current.config, output);
+        let open = || sinks::open(&current.config, *output);
         let (writers, couriers) = (open()?, open()?);
         Ok(Self { routes, kept, engines, writers, couriers, current })
     }

@@ -10,10 +10,8 @@ use tokio::sync::watch;
 use super::files::{Files, Stamps, stamp};
 use super::live::Exchanged;
 use super::own::Own;
-use super::prepared::{Current, Prepared};
-use super::routes::Telling;
-use crate::config::{Config, Output};
-use crate::plugin::Runtime;
+use super::prepared::{Current, Prepared, Workshop};
+use crate::config::Config;
 
 /// How the configuration is read again.
 pub struct Reload {
@@ -46,8 +44,7 @@ pub struct ReloadStats {
 pub(super) struct Reloads {
     how: Reload,
     files: Files,
-    output: Option<Output>,
-    runtime: Arc<Runtime>,
+    workshop: Arc<Workshop>,
     stats: watch::Sender<ReloadStats>,
 }
 
@@ -56,12 +53,11 @@ impl Reloads {
     pub(super) fn new(
         how: Reload,
         running: &Config,
-        runtime: Arc<Runtime>,
-        output: Option<Output>,
+        workshop: Arc<Workshop>,
         stats: watch::Sender<ReloadStats>,
     ) -> Self {
         let files = Files::watch(stamps(&how.file, running, &Stamps::new()));
-        Self { how, files, output, runtime, stats }
+        Self { how, files, workshop, stats }
     }
 
     /// Waits until the configuration is to be read again, and does it. It is ready to run then; an error says why it is not.
@@ -83,7 +79,7 @@ impl Reloads {
         };
         let (config, stamps, running) = tokio::task::spawn_blocking(reading).await?;
         self.files = Files::watch(stamps);
-        Prepared::of(config?, Some(running), &self.runtime, Telling::InWindows, self.output).await
+        Prepared::of(config?, Some(running), &self.workshop).await
     }
 
     /// The new configuration runs.

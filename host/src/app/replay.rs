@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::components::{self, Shelf};
 use super::routes::{self, Started, Telling};
 use crate::config::{Config, Output, SinkConfig, StdoutConfig};
 use crate::deliver::Sink;
@@ -48,9 +49,14 @@ impl fmt::Display for Summary {
 ///
 /// # Errors
 /// A plugin that is refused; a recording that cannot be read to its end.
-pub async fn run(config: &Config, lines: impl AsyncRead + Unpin, output: Output) -> anyhow::Result<Summary> {
+pub async fn run(
+    config: &Config,
+    shelf: &Shelf,
+    lines: impl AsyncRead + Unpin,
+    output: Output,
+) -> anyhow::Result<Summary> {
     let runtime = Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let plugins = routes::load_plugins(config, &runtime, &routes::Plugins::new())?;
+    let plugins = routes::load_plugins(&components::fetch(config, shelf).await?, &runtime, &routes::Plugins::new())?;
     let started = routes::start(config, &plugins, Telling::InWindows).await?;
     let engine = config.engines.keys().next().map_or("local", String::as_str);
     Replay::new(engine, started, output)?.run(lines).await

@@ -8,9 +8,10 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::components::Shelf;
 use super::live::Live;
 use super::own::{self, Own};
-use super::prepared::Prepared;
+use super::prepared::{Prepared, Workshop};
 use super::recorder::Recorder;
 use super::reload::{Reload, ReloadStats, Reloads};
 use super::routes::Telling;
@@ -46,7 +47,7 @@ pub struct Watch {
     reloads: Option<Reloads>,
     stats: watch::Receiver<ReloadStats>,
     /// Keeps the clock of the plugins going.
-    _runtime: Arc<Runtime>,
+    _workshop: Arc<Workshop>,
 }
 
 /// How a run ended.
@@ -68,10 +69,11 @@ impl Watch {
         let Settings { output, span, place, reload } = settings;
         let runtime = Arc::new(Runtime::of_program().map_err(|error| anyhow::anyhow!("{error:#}"))?);
         let (counts, stats) = watch::channel(ReloadStats::default());
-        // Before anything is read of the files that it watches.
-        let reloads = reload.map(|how| Reloads::new(how, &config, Arc::clone(&runtime), output, counts));
         let telling = if span.is_some() { Telling::AtEnd } else { Telling::InWindows };
-        let mut prepared = Prepared::of(config, None, &runtime, telling, output).await?;
+        let workshop = Arc::new(Workshop { runtime, shelf: Shelf::of(&place), telling, output });
+        // Before anything is read of the files that it watches.
+        let reloads = reload.map(|how| Reloads::new(how, &config, Arc::clone(&workshop), counts));
+        let mut prepared = Prepared::of(config, None, &workshop).await?;
         let (writers, couriers) = (std::mem::take(&mut prepared.writers), std::mem::take(&mut prepared.couriers));
         let (own, own_events) = Own::new();
         let store = state::open(place, &own).await?;
@@ -84,7 +86,7 @@ impl Watch {
             letters::answer(state, store.clone(), Arc::clone(&outbox));
         }
         let shared = Shared { store, outbox, sinks: Arc::new(Sinks::new(writers)), own };
-        Ok(Self { prepared, strangers, shared, own_events, span, reloads, stats, _runtime: runtime })
+        Ok(Self { prepared, strangers, shared, own_events, span, reloads, stats, _workshop: workshop })
     }
 
     /// How often the configuration was read again, as it changes.
@@ -100,7 +102,7 @@ impl Watch {
     /// The store does not work any more, or a part of dockbell failed: the program has to end, and its next start goes on
     /// with what is whole. A route that is gone, while the others run, would be silent for ever.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Ended> {
-        let Self { prepared, strangers, shared, own_events, span, mut reloads, _runtime, .. } = self;
+        let Self { prepared, strangers, shared, own_events, span, mut reloads, _workshop, .. } = self;
         let Shared { store, outbox, own, .. } = shared.clone();
         let mut live = Live::start(prepared, strangers, shared, span, stop.child_token()).await?;
         if span.is_none() {

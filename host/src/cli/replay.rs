@@ -8,7 +8,8 @@ use anyhow::Context;
 use clap::Args;
 use tokio::io::{AsyncBufRead, BufReader};
 
-use super::{ConfigArgs, OutputArgs};
+use super::{ConfigArgs, OutputArgs, StateArgs};
+use crate::app::components::Shelf;
 use crate::app::replay;
 use crate::config::Output;
 
@@ -22,6 +23,8 @@ pub(super) struct ReplayArgs {
     config: ConfigArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    state: StateArgs,
 }
 
 /// Prints every message that would have been told.
@@ -33,7 +36,9 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         let file = tokio::fs::File::open(&args.file).await;
         Box::new(BufReader::new(file.with_context(|| format!("cannot read `{}`", args.file.display()))?))
     };
-    let summary = replay::run(&config, lines, args.output.output.unwrap_or(Output::Text)).await?;
+    let summary =
+        replay::run(&config, &Shelf::of(&args.state.place()?), lines, args.output.output.unwrap_or(Output::Text))
+            .await?;
     if args.output.output.unwrap_or_default() == Output::Text {
         // Whoever closed our output does not want to know.
         let _ = writeln!(std::io::stderr(), "{summary}");

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod defaults;
+pub mod digest;
 mod document;
 pub mod email;
 pub mod engine;
@@ -13,6 +14,7 @@ pub mod notify;
 pub mod plugin;
 pub mod problem;
 mod quantity;
+pub mod reference;
 pub mod route;
 pub mod secret;
 mod secrets;
@@ -31,6 +33,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use digest::Sha256;
 pub use email::{Auth, EmailConfig, Login, SmtpServer, SmtpTls};
 pub use engine::{EngineConfig, EngineTls, Host};
 pub use environment::Environment;
@@ -38,6 +41,7 @@ pub use http_url::HttpUrl;
 pub use notify::NotifyConfig;
 pub use plugin::{OnError, PluginConfig};
 pub use problem::{ConfigError, Mistake, Problem};
+pub use reference::Reference;
 pub use route::{GroupBy, RouteConfig};
 pub use secret::Secret;
 pub use signing::SigningKey;

@@ -52,7 +52,7 @@ pub struct Plugin {
     pub(super) memory: usize,
     bytes: usize,
     /// What it was made of: the table of the configuration, and the SHA-256 of the component.
-    made_of: (PluginConfig, [u8; 32]),
+    made_of: (PluginConfig, crate::config::Sha256),
 }
 
 impl Runtime {
@@ -128,7 +128,12 @@ impl Runtime {
         known: Option<&Arc<Plugin>>,
     ) -> Result<Arc<Plugin>, Refused> {
         let bytes = component::read(name, &config.component)?;
-        let made_of = (config.clone(), Sha256::digest(&bytes).into());
+        let found = <[u8; 32]>::from(Sha256::digest(&bytes)).into();
+        let made_of = (config.clone(), found);
+        if let Some(expected) = config.sha256.filter(|expected| *expected != found) {
+            let (plugin, component) = (name.to_owned(), config.component.clone());
+            return Err(Refused::OtherContent { plugin, component, expected, found });
+        }
         if let Some(known) = known.filter(|known| known.made_of == made_of) {
             return Ok(Arc::clone(known));
         }
