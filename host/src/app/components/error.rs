@@ -16,8 +16,8 @@ pub struct FetchError {
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("{0}")]
-    Http(HttpError),
+    #[error("{error}{}", hint_of_http(.error))]
+    Http { error: HttpError },
     #[error("{what}: {status}\nhint: {}", hint_of(*.status))]
     Status { what: &'static str, status: u16 },
     #[error(
@@ -63,6 +63,10 @@ impl fmt::Display for FetchError {
 }
 
 impl std::error::Error for FetchError {}
+
+fn hint_of_http(error: &HttpError) -> String {
+    error.failure().hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"))
+}
 
 fn hint_of(status: u16) -> &'static str {
     match status {

@@ -83,7 +83,7 @@ impl Registry {
         let mut waits = WAITS.iter();
         loop {
             let failure = match self.get_once(url, most, what).await {
-                Err(failure @ (Failure::Http(_) | Failure::Status { status: 500.., .. })) => failure,
+                Err(failure @ (Failure::Http { .. } | Failure::Status { status: 500.., .. })) => failure,
                 ended => return ended,
             };
             let Some(wait) = waits.next() else { return Err(failure) };
@@ -130,7 +130,7 @@ impl Registry {
         let request = Request { method: Method::GET, headers, body: Bytes::new() };
         let client =
             self.client.clone().with_limits(Limits { body: LONGEST_BODY, body_bytes: limit, ..Limits::default() });
-        client.send(url, request).await.map_err(Failure::Http)
+        client.send(url, request).await.map_err(|error| Failure::Http { error })
     }
 
     fn is_own(&self, url: &HttpUrl) -> bool {
