@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::config::{Reference, Sha256};
+use crate::deliver::TlsError;
 use crate::deliver::http::HttpError;
 
 /// A component that cannot be had.
@@ -36,12 +37,14 @@ pub(super) enum Failure {
     Challenge,
     #[error("a token was not given: {0}")]
     Token(String),
+    #[error(transparent)]
+    Tls(TlsError),
     #[error("login: {0}")]
     Login(String),
     #[error(
         "a tag may be another component tomorrow\nhint: write `component = \"{0}\"`, which is what the tag is today"
     )]
-    Tag(Reference),
+    Tag(Box<Reference>),
     #[error(
         "cannot be kept in `{folder}`: {error}\nhint: name a folder that can be written by `--state` or `DOCKBELL_CACHE`"
     )]

@@ -48,10 +48,10 @@ async fn take(
     };
     // Without a registry where everything is here: it may be out of reach.
     let kept = shelf.get(digest, manifest::MOST_BYTES);
-    let (manifest, mut registry) = match &kept {
+    let (manifest, registry) = match &kept {
         Some(bytes) => (Manifest::parse(bytes)?, None),
         None => {
-            let registry = Registry::open(reference, plugin)?;
+            let mut registry = Registry::open(reference, plugin)?;
             let bytes = registry.manifest(digest).await?;
             let manifest = Manifest::parse(&bytes)?;
             shelf.put(digest, &bytes)?;
@@ -60,7 +60,7 @@ async fn take(
     };
     if !shelf.has(manifest.component, manifest.bytes) {
         tracing::info!(plugin = name, "fetching `{reference}`, {} KiB", manifest.bytes.div_ceil(1024));
-        let registry = match registry.take() {
+        let mut registry = match registry {
             Some(registry) => registry,
             None => Registry::open(reference, plugin)?,
         };

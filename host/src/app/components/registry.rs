@@ -1,8 +1,6 @@
 //! Asks a registry for a manifest and a blob (OCI distribution specification 1.1).
 
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,7 +30,7 @@ pub(super) struct Registry {
     reference: Reference,
     login_file: Option<PathBuf>,
     /// What proves who we are, once the registry has asked for it.
-    proof: Mutex<Option<SecretString>>,
+    proof: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
@@ -43,32 +41,26 @@ struct Token {
 
 impl Registry {
     pub(super) fn open(reference: &Reference, plugin: &PluginConfig) -> Result<Self, Failure> {
-        let limits = Limits { body: LONGEST_BODY, ..Limits::default() };
-        let client = Client::new(None, reference.is_loopback()).map_err(|error| Failure::Login(error.to_string()))?;
-        Ok(Self {
-            client: client.with_limits(limits),
-            reference: reference.clone(),
-            login_file: plugin.login_file.clone(),
-            proof: Mutex::default(),
-        })
+        let client = Client::new(None, reference.is_loopback()).map_err(Failure::Tls)?;
+        Ok(Self { client, reference: reference.clone(), login_file: plugin.login_file.clone(), proof: None })
     }
 
     /// Why a tag alone is not taken, with what to write instead.
-    pub(super) async fn name_digest(&self) -> Failure {
+    pub(super) async fn name_digest(&mut self) -> Failure {
         match self.get(&self.reference.manifest(), manifest::MOST_BYTES, "its manifest").await {
-            Ok(bytes) => Failure::Tag(self.reference.pinned(digest_of(&bytes))),
+            Ok(bytes) => Failure::Tag(Box::new(self.reference.pinned(digest_of(&bytes)))),
             Err(failure) => failure,
         }
     }
 
     /// The manifest, which is what the digest says.
-    pub(super) async fn manifest(&self, digest: Sha256) -> Result<Bytes, Failure> {
+    pub(super) async fn manifest(&mut self, digest: Sha256) -> Result<Bytes, Failure> {
         let what = "its manifest";
         checked(self.get(&self.reference.manifest(), manifest::MOST_BYTES, what).await?, digest, what)
     }
 
     /// The component, which is what the manifest says.
-    pub(super) async fn blob(&self, manifest: &Manifest) -> Result<Bytes, Failure> {
+    pub(super) async fn blob(&mut self, manifest: &Manifest) -> Result<Bytes, Failure> {
         let what = "the component";
         let bytes = self.get(&self.reference.blob(manifest.component), manifest.bytes, what).await?;
         let found = bytes.len() as u64;
@@ -79,7 +71,7 @@ impl Registry {
     }
 
     /// Asks until it gets an answer, or one that will not change.
-    async fn get(&self, url: &HttpUrl, most: u64, what: &'static str) -> Result<Bytes, Failure> {
+    async fn get(&mut self, url: &HttpUrl, most: u64, what: &'static str) -> Result<Bytes, Failure> {
         let mut waits = WAITS.iter();
         loop {
             let failure = match self.get_once(url, most, what).await {
@@ -91,7 +83,7 @@ impl Registry {
         }
     }
 
-    async fn get_once(&self, url: &HttpUrl, most: u64, what: &'static str) -> Result<Bytes, Failure> {
+    async fn get_once(&mut self, url: &HttpUrl, most: u64, what: &'static str) -> Result<Bytes, Failure> {
         // One byte more shows that there is more.
         let limit = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(1);
         let mut url = url.clone();
@@ -117,11 +109,8 @@ impl Registry {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(IMAGE));
         // Whoever the registry leads to must not learn what only it may know.
-        if self.is_own(url) {
-            let proof = self.proof.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(proof) = proof.as_ref() {
-                headers.insert(AUTHORIZATION, sensitive(proof)?);
-            }
+        if let Some(proof) = self.proof.as_ref().filter(|_| self.is_own(url)) {
+            headers.insert(AUTHORIZATION, sensitive(proof)?);
         }
         self.send(url, headers, limit).await
     }
@@ -148,7 +137,7 @@ impl Registry {
     }
 
     /// Gets what the registry wants to see: a token, perhaps one that everybody gets, or the login.
-    async fn prove(&self, answer: &Answer) -> Result<(), Failure> {
+    async fn prove(&mut self, answer: &Answer) -> Result<(), Failure> {
         let asked = answer.headers.get_all(WWW_AUTHENTICATE).iter();
         let challenge = asked.filter_map(|header| Challenge::parse(header.to_str().ok()?)).next();
         let login = match &self.login_file {
@@ -159,7 +148,7 @@ impl Registry {
             Challenge::Basic => login.ok_or(Failure::Status { what: "its manifest", status: 401 })?,
             Challenge::Bearer { realm, pairs } => self.token(&realm, pairs, login).await?,
         };
-        *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some(proof);
+        self.proof = Some(proof);
         Ok(())
     }
 
