@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dockbell::config::{Config, Environment};
 
 /// How many kinds of mistakes there are examples of; more may be added, none may go missing.
-const KINDS: usize = 119;
+const KINDS: usize = 123;
 
 fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/config")
@@ -105,10 +105,10 @@ fn the_annotated_example_with_every_key_in_force_loads() {
     fs::write(&path, example_in_force(folder.path())).unwrap();
     let config = Config::load(Some(&path), &Environment::default()).unwrap_or_else(|error| panic!("{error}"));
     let keys = [config.engines.len(), config.plugins.len(), config.routes.len(), config.sinks.len()];
-    assert_eq!(keys, [2, 6, 2, 7], "with the route and the filter of the fallback");
+    assert_eq!(keys, [2, 8, 2, 7], "with the route and the filter of the fallback");
     let sinks = ["archive", "google", "hook", "office", "terminal"];
     let mut unused: Vec<String> = sinks.iter().map(|sink| format!("no route uses sink `{sink}`")).collect();
-    unused.push("no route uses plugin `trouble`".to_owned());
+    unused.extend(["calendar", "night", "trouble"].map(|plugin| format!("no route uses plugin `{plugin}`")));
     assert_eq!(config.warnings, unused);
 }
 

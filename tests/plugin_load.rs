@@ -10,6 +10,7 @@ use std::time::Duration;
 use dockbell::config::PluginConfig;
 use dockbell::plugin::{Filter, Formatter, Plugin, Refused, Role, Runtime};
 use dockbell_tests::guests::{Guest, batch, event, load};
+use dockbell_tests::registry::sha256;
 
 fn refusal(bytes: &[u8]) -> String {
     load(bytes, |_| {}).expect_err("the plugin was not refused").to_string()
@@ -36,6 +37,21 @@ fn a_missing_file_is_named_with_the_bundled_plugins() {
     let message = refusal_of_path(Path::new("/nowhere/trouble.wasm"));
     assert_says(&message, &["plugin `guest`: cannot read `/nowhere/trouble.wasm`", "No such file", "\nhint: "]);
     assert_says(&message, &["`match`, `email`, `json`"]);
+}
+
+#[test]
+fn another_content_than_the_digest_says_is_refused_before_it_is_compiled() {
+    let component = Guest::filter().component();
+    let digest = sha256(&component);
+    load(&component, |config| config.sha256 = Some(digest.parse().unwrap())).unwrap();
+    // What could not be compiled either.
+    let other = b"\0asm\x0d\0\x01\0 no component";
+    let message = load(other, |config| config.sha256 = Some(digest.parse().unwrap())).unwrap_err().to_string();
+    assert_says(&message, &["plugin `guest`", "another content than its `sha256` says", &digest[7..]]);
+    assert_says(
+        &message,
+        &[&format!("\nhint: if you have changed it yourself, write `sha256 = \"{}\"`", &sha256(other)[7..])],
+    );
 }
 
 #[test]

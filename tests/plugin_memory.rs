@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dockbell::event::Event;
 use dockbell::plugin::{CallError, Filter, Formatter};
 use dockbell_tests::guests::{Guest, batch, event, load};
 
@@ -120,5 +121,44 @@ fn a_guest_takes_no_more_memory_than_its_limit() {
         assert_eq!(filter.accept(&event()).await, Ok(true));
         let grown = resident("VmHWM").saturating_sub(before);
         assert!((24 * MIB..48 * MIB).contains(&grown), "the guest took {grown} bytes of 32 MiB");
+    });
+}
+
+#[test]
+fn a_filter_that_leaks_a_kibibyte_per_call_for_a_million_calls_takes_no_more_than_its_limit() {
+    let _turn = turn();
+    let mut guest = Guest::filter();
+    // A page of 64 KiB every 64 calls, and it is written to.
+    guest.field("(global $calls (mut i32) (i32.const 0))").accept(
+        "(global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+         (if (i32.eqz (i32.rem_u (global.get $calls) (i32.const 64))) (then
+           (if (i32.eq (i32.const -1) (memory.grow (i32.const 1))) (then unreachable))
+           (memory.fill (i32.mul (i32.sub (memory.size) (i32.const 1)) (i32.const 65536)) (i32.const 1) (i32.const 65536))))
+         (call $answer (i32.const 1))",
+    );
+    block_on(async {
+        let plugin = load(&guest.component(), |config| {
+            config.memory = 8 * MIB;
+            config.timeout = Duration::from_secs(10);
+        });
+        let mut filter = Filter::start(plugin.unwrap()).await.unwrap();
+        // A small one: handing it over is most of the work.
+        let event = Event::default();
+        let before = resident("VmRSS");
+        forget_peak();
+        let mut failed = 0;
+        for _ in 0..1_000_000 {
+            match filter.accept(&event).await {
+                Ok(accepted) => assert!(accepted),
+                Err(error) => {
+                    assert_eq!(error, CallError::OutOfMemory(8 * MIB));
+                    failed += 1;
+                }
+            }
+        }
+        // 1,000,000 KiB in instances of 8 MiB each.
+        assert!((100..150).contains(&failed), "{failed} calls failed");
+        let grown = resident("VmHWM").saturating_sub(before);
+        assert!(grown < 24 * MIB, "the host grew by {grown} bytes");
     });
 }

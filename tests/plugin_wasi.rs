@@ -25,6 +25,10 @@ package wasi:cli@0.2.3 {
     initial-cwd: func() -> option<string>;
   }
   interface exit { exit: func(status: result); }
+  interface terminal-input { resource terminal-input; }
+  interface terminal-stdin { use terminal-input.{terminal-input}; get-terminal-stdin: func() -> option<terminal-input>; }
+  interface terminal-output { resource terminal-output; }
+  interface terminal-stdout { use terminal-output.{terminal-output}; get-terminal-stdout: func() -> option<terminal-output>; }
   interface stdin { use wasi:io/streams@0.2.3.{input-stream}; get-stdin: func() -> input-stream; }
   interface stdout { use wasi:io/streams@0.2.3.{output-stream}; get-stdout: func() -> output-stream; }
 }
@@ -120,6 +124,16 @@ async fn there_is_no_working_directory_and_nothing_to_read() {
          (call $answer (i32.and (i32.load8_u (i32.const 32)) (i32.load8_u offset=4 (i32.const 32))))",
     );
     assert_eq!(answer(&stdin, LONG).await, Ok(true));
+}
+
+#[tokio::test]
+async fn there_is_no_terminal_that_could_be_made_raw() {
+    for stream in ["stdin", "stdout"] {
+        let (interface, function) = (format!("cli/terminal-{stream}"), format!("get-terminal-{stream}"));
+        let mut guest = guest(&[(&interface, &function, "terminal", "(param i32)")]);
+        guest.accept("(call $terminal (i32.const 32)) (call $answer (i32.eqz (i32.load8_u (i32.const 32))))");
+        assert_eq!(answer(&guest, LONG).await, Ok(true), "{stream}");
+    }
 }
 
 #[tokio::test]

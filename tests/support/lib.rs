@@ -9,6 +9,7 @@ pub mod guests;
 pub mod http_server;
 pub mod load;
 pub mod program;
+pub mod registry;
 pub mod rig;
 pub mod smtp;
 #[cfg(feature = "real")]

@@ -88,6 +88,14 @@ impl Program {
         self.wait(1, |log| log.contains(wanted))
     }
 
+    /// Waits until the log is as wanted; answers it.
+    ///
+    /// # Panics
+    /// When that does not happen within a minute, or the program ends before; with all that was said.
+    pub fn log(&self, is_wanted: impl Fn(&str) -> bool) -> String {
+        self.wait(1, is_wanted)
+    }
+
     fn wait(&self, stream: usize, is_wanted: impl Fn(&str) -> bool) -> String {
         let begin = Instant::now();
         let mut streams = self.said.streams.lock().unwrap();
@@ -118,7 +126,19 @@ impl Program {
     /// # Panics
     /// When that cannot be done.
     pub fn ask_to_end(&self) {
-        Command::new("sh").args(["-c", "kill \"$0\"", &self.id().to_string()]).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Sends SIGHUP.
+    ///
+    /// # Panics
+    /// When that cannot be done.
+    pub fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
+    fn signal(&self, name: &str) {
+        Command::new("sh").args(["-c", "kill -s \"$1\" \"$0\"", &self.id().to_string(), name]).status().unwrap();
     }
 
     /// Sends SIGKILL and waits for the end.

@@ -35,6 +35,7 @@ const TARGETS: &[Target] = &[
     Target { name: "lines", seeds: &[], has_dictionary: false, longest: 4096 },
     Target { name: "event", seeds: &[], has_dictionary: true, longest: 8192 },
     Target { name: "config", seeds: &["tests/testdata/config"], has_dictionary: true, longest: 8192 },
+    Target { name: "component", seeds: &[], has_dictionary: false, longest: 8192 },
     Target { name: "mail", seeds: &[], has_dictionary: true, longest: 8192 },
     Target { name: "smtp", seeds: &[], has_dictionary: true, longest: 4096 },
 ];

@@ -19,12 +19,12 @@ pub(super) struct Backlog {
     store: Store,
     through: u64,
     /// What comes next; none when all was read.
-    next: Option<Pin<Box<dyn Future<Output = Result<Vec<Part>, StoreError>> + Send>>>,
+    next: Option<Pin<Box<dyn Future<Output = Result<Vec<Stored>, StoreError>> + Send>>>,
 }
 
 /// Events that were stored together.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct Stored {
     /// When they came, by dockbell's clock.
     pub(super) received: Timestamp,
     /// The events with their sequence numbers.
@@ -45,13 +45,13 @@ impl Backlog {
     ///
     /// # Errors
     /// The store is broken or closed.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Part>>, StoreError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Stored>>, StoreError> {
         let Some(next) = &mut self.next else { return Ok(None) };
-        let parts = next.await?;
+        let stored = next.await?;
         self.next = None;
-        let Some(last) = parts.last() else { return Ok(None) };
+        let Some(last) = stored.last() else { return Ok(None) };
         self.begin(last.last);
-        Ok(Some(parts))
+        Ok(Some(stored))
     }
 
     fn begin(&mut self, after: u64) {
@@ -59,7 +59,7 @@ impl Backlog {
             return;
         }
         let store = self.store.clone();
-        let mut next = async move { patience::wait(|| store.journal_as(after, READ, part)).await }.boxed();
+        let mut next = async move { patience::wait(|| store.journal_as(after, READ, stored)).await }.boxed();
         // The first look at it asks the store, which then reads on a thread of its own.
         if let Some(done) = (&mut next).now_or_never() {
             next = ready(done).boxed();
@@ -68,6 +68,6 @@ impl Backlog {
     }
 }
 
-fn part(batch: Batch) -> Part {
-    Part { received: batch.received, last: batch.last(), events: line::events(&batch).collect() }
+fn stored(batch: Batch) -> Stored {
+    Stored { received: batch.received, last: batch.last(), events: line::events(&batch).collect() }
 }

@@ -2,16 +2,22 @@
 //! losing what is open.
 
 mod backlog;
+pub mod components;
 pub mod feed;
+mod files;
 pub mod inspection;
 pub mod letters;
 pub mod line;
+mod live;
 pub mod outgoing;
 pub mod own;
+mod part;
 mod patience;
+mod prepared;
 mod reconcile;
 pub mod recorder;
 pub mod recording;
+pub mod reload;
 pub mod replay;
 pub mod routes;
 pub mod sinks;

@@ -1,7 +1,7 @@
 //! Events are on the disk before any route sees them.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,12 +19,17 @@ const IN_FLIGHT: usize = 64;
 const WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
 
 /// The way into one route. What does not fit is not lost: the route reads it from the journal.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Inlet {
     queue: Sender<Arc<Arrived>>,
     /// Up to where the route has to read by itself.
-    missed: Arc<watch::Sender<u64>>,
+    missed: watch::Sender<u64>,
 }
+
+/// The ways into all routes, by their names. Clones are the same ones; when the last is dropped, the routes end. They may
+/// change while events come: a route reads from the journal what it was not given.
+#[derive(Debug, Clone, Default)]
+pub struct Inlets(Arc<RwLock<BTreeMap<String, Inlet>>>);
 
 /// The end of an [`Inlet`].
 #[derive(Debug)]
@@ -41,7 +46,7 @@ impl Inlet {
     pub fn new(bytes: u32) -> (Self, Arriving) {
         let (sender, receiver) = queue(bytes);
         let (missed, missing) = watch::channel(0);
-        (Self { queue: sender, missed: Arc::new(missed) }, Arriving { queue: receiver, missed: missing })
+        (Self { queue: sender, missed }, Arriving { queue: receiver, missed: missing })
     }
 
     fn give(&self, arrived: &Arc<Arrived>) {
@@ -51,11 +56,29 @@ impl Inlet {
     }
 }
 
+impl Inlets {
+    /// From now on a route gets what comes.
+    pub fn open(&self, route: &str, inlet: Inlet) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(route.to_owned(), inlet);
+    }
+
+    /// A route gets nothing more, and ends when it has told what it has.
+    pub(super) fn close(&self, route: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(route);
+    }
+
+    fn give(&self, arrived: &Arc<Arrived>) {
+        for inlet in self.0.read().unwrap_or_else(PoisonError::into_inner).values() {
+            inlet.give(arrived);
+        }
+    }
+}
+
 /// Brings the events of one source into the journal, and what is there to the routes.
 #[derive(Debug)]
 pub struct Recorder {
     appender: Appender,
-    inlets: Vec<Inlet>,
+    inlets: Inlets,
     in_flight: VecDeque<Flight>,
     failures: u32,
 }
@@ -71,7 +94,7 @@ struct Flight {
 impl Recorder {
     /// For one source of events, by its name.
     #[must_use]
-    pub fn new(store: &Store, source: &str, inlets: Vec<Inlet>) -> Self {
+    pub fn new(store: &Store, source: &str, inlets: Inlets) -> Self {
         Self { appender: store.appender(source), inlets, in_flight: VecDeque::new(), failures: 0 }
     }
 
@@ -131,9 +154,7 @@ impl Recorder {
 
     fn tell(&self, first: u64, flight: Flight) {
         let arrived = Arc::new(Arrived { first, received: flight.append.received, events: flight.events });
-        for inlet in &self.inlets {
-            inlet.give(&arrived);
-        }
+        self.inlets.give(&arrived);
     }
 
     /// Hands over everything once more, in its order.

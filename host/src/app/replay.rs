@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::components::{self, Shelf};
 use super::recording::Recording;
 use super::routes::{self, Started, Telling};
 use super::states::States;
@@ -43,11 +44,11 @@ impl fmt::Display for Summary {
 ///
 /// # Errors
 /// A plugin that is refused; a recording that cannot be read to its end.
-pub async fn run(config: &Config, recording: &Path, output: Output) -> anyhow::Result<Summary> {
+pub async fn run(config: &Config, shelf: &Shelf, recording: &Path, output: Output) -> anyhow::Result<Summary> {
     let engine = config.engines.keys().next().map_or("local", String::as_str);
     let recording = Recording::open(recording, engine).await?;
     let runtime = routes::runtime()?;
-    let plugins = routes::load_plugins(config, &runtime)?;
+    let plugins = routes::load_plugins(&components::fetch(config, shelf).await?, &runtime, &routes::Plugins::new())?;
     let started = routes::start(config, &plugins, &States::fleeting(config), Telling::InWindows).await?;
     Replay::new(started, output)?.run(recording).await
 }

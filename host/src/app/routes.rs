@@ -46,18 +46,19 @@ pub fn runtime() -> anyhow::Result<Runtime> {
 /// Plugins by name, compiled and checked.
 pub type Plugins = BTreeMap<String, Arc<Plugin>>;
 
-/// Loads every plugin that a route names, side by side: compiling is the slowest part of a start.
+/// Loads every plugin that a route names, side by side: compiling is the slowest part of a start. Those of `known` that have
+/// not changed are taken as they are.
 ///
 /// # Errors
 /// The first plugin that is refused.
-pub fn load_plugins(config: &Config, runtime: &Runtime) -> Result<Plugins, Refused> {
+pub fn load_plugins(config: &Config, runtime: &Runtime, known: &Plugins) -> Result<Plugins, Refused> {
     let named = config.routes.values().flat_map(|route| route.filters.iter().chain([&route.formatter]));
     let wanted: BTreeMap<&String, PluginConfig> =
         named.filter_map(|name| Some((name, with_defaults(config.plugins.get(name)?, config)))).collect();
     std::thread::scope(|scope| {
         let load = |(name, plugin): (&String, PluginConfig)| {
-            let name = name.clone();
-            scope.spawn(move || runtime.load(&name, &plugin).map(|plugin| (name, plugin)))
+            let (name, known) = (name.clone(), known.get(name));
+            scope.spawn(move || runtime.load_unless_known(&name, &plugin, known).map(|plugin| (name, plugin)))
         };
         let loading: Vec<_> = wanted.into_iter().map(load).collect();
         loading
@@ -107,9 +108,16 @@ pub async fn start(
             None => RouteFormatter::plain(plain.clone()),
         };
         let to = route.to.clone();
-        started.push(Started { route: Route::new(name, &route.engines, filters, digest, formatter), to });
+        let route = Route::new(name, engines(route, config), filters, digest, formatter);
+        started.push(Started { route, to });
     }
     Ok(started)
+}
+
+/// The engines that a route tells of; none means all, also those to come.
+pub(super) fn engines<'a>(route: &'a RouteConfig, config: &Config) -> &'a [String] {
+    let all = config.engines.keys().all(|engine| route.engines.contains(engine));
+    if all { &[] } else { &route.engines }
 }
 
 async fn start_filters(

@@ -39,11 +39,11 @@ pub(super) async fn open(place: Place, own: &Own) -> anyhow::Result<Store> {
 /// Engines that are not those that the store knows under their names, and their ids.
 pub(super) type Strangers = BTreeMap<Arc<str>, Arc<str>>;
 
-/// Looks whether the store is that of these engines. A copy of another host's would send that host's messages again.
+/// Looks whether the store is that of these engines.
 ///
 /// # Errors
 /// The store is broken.
-pub(super) async fn recognise(store: &Store, engines: &[Engine]) -> Result<Strangers, StoreError> {
+pub(super) async fn strangers(store: &Store, engines: &[Engine]) -> Result<Strangers, StoreError> {
     let mut strangers = Strangers::new();
     for engine in engines {
         let Some(known) = patience::wait(|| store.cursor(engine.name())).await?.and_then(|cursor| cursor.engine_id)
@@ -54,6 +54,15 @@ pub(super) async fn recognise(store: &Store, engines: &[Engine]) -> Result<Stran
             strangers.insert(Arc::clone(engine.name()), id);
         }
     }
+    Ok(strangers)
+}
+
+/// The same at a start, when the state directory may be a copy: it would send another host's messages again.
+///
+/// # Errors
+/// The store is broken.
+pub(super) async fn recognise(store: &Store, engines: &[Engine]) -> Result<Strangers, StoreError> {
+    let strangers = strangers(store, engines).await?;
     if !strangers.is_empty() {
         let held = patience::wait(|| store.hold_all()).await?;
         if held > 0 {

@@ -1,7 +1,7 @@
 //! What plugins keep across restarts: read when they start, written while they run.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -15,47 +15,71 @@ use crate::store::{StateChange, Store, StoreError};
 /// How long changes are collected before they are written: a plugin may count each event, and the disk has other work.
 const COLLECT: Duration = Duration::from_secs(1);
 
-/// The states of all plugins that are granted one, by route and plugin.
+/// The states of all plugins that are granted one, by route and plugin. Clones are the same states.
 #[derive(Debug, Clone, Default)]
-pub struct States {
-    all: BTreeMap<(String, String), State>,
+pub struct States(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    all: Mutex<All>,
     changed: Arc<Notify>,
+    /// Where they are kept; none for a run that leaves nothing behind.
+    store: Option<Store>,
 }
+
+type All = BTreeMap<(String, String), State>;
 
 impl States {
     /// Empty ones that nobody writes: for a run that leaves nothing behind.
     #[must_use]
     pub fn fleeting(config: &Config) -> Self {
-        let changed = Arc::<Notify>::default();
-        let all = granted(config).map(|(names, limit)| (names, State::new(limit, [], Arc::clone(&changed))));
-        Self { all: all.collect(), changed }
+        let states = Self::default();
+        for (names, limit) in granted(config) {
+            states.all().insert(names, State::new(limit, [], Arc::clone(&states.0.changed)));
+        }
+        states
     }
 
-    /// As they were kept in the store.
+    /// Those that are kept in a store; [`open`](Self::open) reads them.
+    #[must_use]
+    pub fn kept(store: Store) -> Self {
+        Self(Arc::new(Shared { store: Some(store), ..Shared::default() }))
+    }
+
+    /// Reads those that a configuration grants and that are not open yet.
     ///
     /// # Errors
     /// The store is broken.
-    pub async fn load(store: &Store, config: &Config) -> Result<Self, StoreError> {
-        let (mut all, changed) = (BTreeMap::new(), Arc::<Notify>::default());
+    pub(super) async fn open(&self, config: &Config) -> Result<(), StoreError> {
+        let Some(store) = &self.0.store else { return Ok(()) };
         for ((route, plugin), limit) in granted(config) {
-            let kept = patience::wait(|| store.state(&route, &plugin)).await?;
-            all.insert((route, plugin), State::new(limit, kept, Arc::clone(&changed)));
+            if self.of(&route, &plugin).is_none() {
+                let kept = patience::wait(|| store.state(&route, &plugin)).await?;
+                self.all().insert((route, plugin), State::new(limit, kept, Arc::clone(&self.0.changed)));
+            }
         }
-        Ok(Self { all, changed })
+        Ok(())
     }
 
     /// That of a plugin in a route; none where it is granted none.
     #[must_use]
     pub fn of(&self, route: &str, plugin: &str) -> Option<State> {
-        self.all.get(&(route.to_owned(), plugin.to_owned())).cloned()
+        self.all().get(&(route.to_owned(), plugin.to_owned())).cloned()
     }
 
-    /// Forgets in the store what belongs to no route and plugin of the configuration any more.
+    /// This configuration runs now: its limits hold, and what belongs to none of its routes and plugins is forgotten.
     ///
     /// # Errors
     /// The store is broken.
-    pub(super) async fn forget_others(&self, store: &Store) -> Result<(), StoreError> {
-        let kept: Vec<(String, String)> = self.all.keys().cloned().collect();
+    pub(super) async fn match_configuration(&self, config: &Config) -> Result<(), StoreError> {
+        let limits: BTreeMap<_, _> = granted(config).collect();
+        self.all().retain(|names, state| {
+            let limit = limits.get(names);
+            limit.iter().for_each(|limit| state.set_limit(**limit));
+            limit.is_some()
+        });
+        let Some(store) = &self.0.store else { return Ok(()) };
+        let kept: Vec<(String, String)> = limits.into_keys().collect();
         for (route, plugin) in patience::wait(|| store.retain_states(kept.clone())).await? {
             tracing::warn!(
                 route,
@@ -70,11 +94,11 @@ impl States {
     ///
     /// # Errors
     /// The store is broken.
-    pub(super) async fn keep(self, store: Store) -> Result<(), StoreError> {
+    pub(super) async fn keep(self) -> Result<(), StoreError> {
         loop {
-            self.changed.notified().await;
+            self.0.changed.notified().await;
             sleep(COLLECT).await;
-            self.save(&store).await?;
+            self.save().await?;
         }
     }
 
@@ -82,10 +106,12 @@ impl States {
     ///
     /// # Errors
     /// The store is broken.
-    pub(super) async fn save(&self, store: &Store) -> Result<(), StoreError> {
-        let unsaved: Vec<(&State, Vec<Change>)> = self.all.values().map(|state| (state, state.unsaved())).collect();
+    pub(super) async fn save(&self) -> Result<(), StoreError> {
+        let Some(store) = &self.0.store else { return Ok(()) };
+        let all = self.all().clone();
+        let unsaved: Vec<(&State, Vec<Change>)> = all.values().map(|state| (state, state.unsaved())).collect();
         let in_store = || {
-            let changes = self.all.keys().zip(&unsaved).flat_map(|((route, plugin), (_, changes))| {
+            let changes = all.keys().zip(&unsaved).flat_map(|((route, plugin), (_, changes))| {
                 changes.iter().map(move |Change { key, value, .. }| StateChange {
                     route: route.clone(),
                     plugin: plugin.clone(),
@@ -101,13 +127,18 @@ impl States {
         match store.change_state(in_store()).await {
             // It is tried again a second later.
             Err(error) if error.is_passing() => {
-                self.changed.notify_one();
+                self.0.changed.notify_one();
                 return Ok(());
             }
             written => written?,
         }
         unsaved.iter().for_each(|(state, changes)| state.saved(changes));
         Ok(())
+    }
+
+    fn all(&self) -> MutexGuard<'_, All> {
+        // No change can end half done.
+        self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-use super::backlog::{Backlog, Part};
+use super::backlog::{Backlog, Stored};
 use super::own::Own;
 use super::patience;
 use super::recorder::Arriving;
 use crate::deliver::{Outbox, Sinks, is_about};
 use crate::message::{Batch, Message, Phase};
-use crate::route::Route;
 use crate::route::collected::merge;
 use crate::route::group::Turn;
+use crate::route::{Arrived, Route};
 use crate::store::{NewMessage, Seal, Sealed, Store, StoreError};
 
 /// Longest sleep of a route, so that a clock that jumps is noticed.
@@ -60,13 +61,14 @@ impl Teller {
         Ok(Self { route, to: to.into(), shared, settled })
     }
 
-    /// Runs until the queue ends, then tells what is open.
+    /// Runs until the queue ends, then tells what is open. When `leave` is cancelled it only stores how far it has come, for
+    /// another that goes on with the route.
     ///
     /// # Errors
     /// The store is broken or closed. What was not told then is told after the next start.
-    pub async fn run(mut self, mut arriving: Arriving) -> Result<(), StoreError> {
+    pub async fn run(mut self, mut arriving: Arriving, leave: CancellationToken) -> Result<(), StoreError> {
         let newest = patience::wait(|| self.shared.store.newest()).await?;
-        self.catch_up(newest).await?;
+        self.catch_up(newest, &leave).await?;
         let mut settle_at = Instant::now() + SETTLE_EVERY;
         loop {
             let now = Timestamp::now();
@@ -75,6 +77,7 @@ impl Teller {
             let wait = self.route.next_due().map_or(LONGEST_SLEEP, |due| until(now, due));
             tokio::select! {
                 biased;
+                () = leave.cancelled() => return self.settle().await,
                 () = sleep_until(settle_at) => {
                     self.settle().await?;
                     settle_at = Instant::now() + SETTLE_EVERY;
@@ -84,36 +87,46 @@ impl Teller {
                         if arrived.first > self.route.reached() + 1 {
                             // At once up to the newest that did not fit: piece by piece each piece would be waited for.
                             let missed = *arriving.missed.borrow_and_update();
-                            self.catch_up(missed.max(arrived.first - 1)).await?;
+                            self.catch_up(missed.max(arrived.first - 1), &leave).await?;
                         }
-                        self.route.take(&arrived).await;
-                        self.tell_own();
+                        self.take(&arrived, &leave).await;
                     }
                     None => break,
                 },
                 Ok(()) = arriving.missed.changed() => {
                     let missed = *arriving.missed.borrow_and_update();
-                    self.catch_up(missed).await?;
+                    self.catch_up(missed, &leave).await?;
                 }
                 () = sleep(wait) => {}
             }
         }
         // What did not fit into the queue.
         let newest = patience::wait(|| self.shared.store.newest()).await?;
-        self.catch_up(newest).await?;
+        self.catch_up(newest, &leave).await?;
         let now = Timestamp::now();
         self.tell(|route| route.turn_any(), now).await?;
         self.settle().await
     }
 
-    /// Reads from the journal what did not come through the queue.
-    async fn catch_up(&mut self, through: u64) -> Result<(), StoreError> {
+    async fn take(&mut self, arrived: &Arrived, leave: &CancellationToken) {
+        // What was not caught up with is not passed over.
+        if !leave.is_cancelled() {
+            self.route.take(arrived).await;
+            self.tell_own();
+        }
+    }
+
+    /// Reads from the journal what did not come through the queue; not all of it when it is to leave.
+    async fn catch_up(&mut self, through: u64, leave: &CancellationToken) -> Result<(), StoreError> {
         if through <= self.route.reached() {
             return Ok(());
         }
         let mut backlog = Backlog::new(&self.shared.store, self.route.reached(), through);
-        while let Some(parts) = backlog.next().await? {
-            for Part { received, events, last } in parts {
+        while let Some(stored) = backlog.next().await? {
+            for Stored { received, events, last } in stored {
+                if leave.is_cancelled() {
+                    return Ok(());
+                }
                 for (seq, event) in events {
                     self.route.take_one(seq, &event, received).await;
                 }

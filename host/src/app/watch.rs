@@ -1,33 +1,28 @@
 //! A run: engines are read, routes tell, until a signal comes or the time to look at has ended.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::feed::Feed;
+use super::components::Shelf;
+use super::live::Live;
 use super::own::{self, Own};
-use super::recorder::{Inlet, Recorder};
-use super::routes::{self, Started, Telling};
+use super::prepared::{Prepared, Workshop};
+use super::recorder::Recorder;
+use super::reload::{Reload, ReloadStats, Reloads};
+use super::routes::{self, Telling};
 use super::states::States;
-use super::teller::{Shared, Teller};
-use super::{letters, patience, sinks, state, upkeep};
+use super::teller::Shared;
+use super::{letters, state, upkeep};
 use crate::config::{Config, Output};
 use crate::deliver::{Alarm, Outbox, Retry, Sinks, Trouble};
-use crate::engine::{self, Engine, Span};
+use crate::engine::{Engine, Span};
 use crate::event::{Event, OWN_KIND};
-use crate::plugin::Runtime;
-use crate::queue::queue;
 use crate::store::{Place, StoreError};
-
-/// Memory that may wait between a reader and the journal, in bytes: about 60,000 events. More is counted as a gap.
-const READ_QUEUE: u32 = 64 << 20;
-/// Memory that may wait before each route. What does not fit is read from the journal.
-const ROUTE_QUEUE: u32 = 32 << 20;
 
 /// What decides how a run goes, beside the configuration.
 #[derive(Debug)]
@@ -38,21 +33,20 @@ pub struct Settings {
     pub span: Option<Span>,
     /// Where events and messages are kept.
     pub place: Place,
+    /// How the configuration is read again; none for a run that keeps its own.
+    pub reload: Option<Reload>,
 }
 
 /// Everything started and ready to run.
-#[derive(Debug)]
 pub struct Watch {
-    engines: Vec<Engine>,
+    prepared: Prepared,
     strangers: state::Strangers,
-    tellers: Vec<Teller>,
-    states: States,
     shared: Shared,
     own_events: UnboundedReceiver<Event>,
     span: Option<Span>,
-    grace: Duration,
-    /// Keeps the clock of the plugins going.
-    _runtime: Runtime,
+    reloads: Option<Reloads>,
+    stats: watch::Receiver<ReloadStats>,
+    workshop: Arc<Workshop>,
 }
 
 /// How a run ended.
@@ -71,42 +65,36 @@ impl Watch {
     /// # Errors
     /// A plugin that is refused, a sink or a state directory that cannot be used, or not a single engine that answers.
     pub async fn start(config: Config, settings: Settings) -> anyhow::Result<Self> {
-        let Settings { output, span, place } = settings;
-        let runtime = routes::runtime()?;
-        let plugins = routes::load_plugins(&config, &runtime)?;
+        let Settings { output, span, place, reload } = settings;
+        let runtime = Arc::new(routes::runtime()?);
+        let (counts, stats) = watch::channel(ReloadStats::default());
         let telling = if span.is_some() { Telling::AtEnd } else { Telling::InWindows };
-        let writers = Arc::new(Sinks::new(sinks::open(&config, output)?));
-        let couriers = sinks::open(&config, output)?;
+        let shelf = Shelf::of(&place);
         let (own, own_events) = Own::new();
         let store = state::open(place, &own).await?;
-        let states = States::load(&store, &config).await?;
-        let routes = routes::start(&config, &plugins, &states, telling).await?;
-        let engines = reach(&config, span.is_some()).await?;
-        let strangers = state::recognise(&store, &engines).await?;
-        state::match_configuration(&store, &config).await?;
-        states.forget_others(&store).await?;
+        let states = States::kept(store.clone());
+        let workshop = Arc::new(Workshop { runtime, shelf, states, telling, output });
+        // Before anything is read of the files that it watches.
+        let reloads = reload.map(|how| Reloads::new(how, &config, Arc::clone(&workshop), counts));
+        let mut prepared = Prepared::of(config, None, &workshop).await?;
+        let (writers, couriers) = (std::mem::take(&mut prepared.writers), std::mem::take(&mut prepared.couriers));
+        reach(&prepared.engines, span.is_some()).await?;
+        let strangers = state::recognise(&store, &prepared.engines).await?;
+        state::match_configuration(&store, &prepared.current.config).await?;
+        workshop.states.match_configuration(&prepared.current.config).await?;
         let alarm = alarm(own.clone());
         let outbox = Arc::new(Outbox::start(store.clone(), couriers, Retry::default(), &alarm));
         if let Some(state) = store.path().parent().filter(|_| !store.is_in_memory()) {
             letters::answer(state, store.clone(), Arc::clone(&outbox));
         }
-        let shared = Shared { store, outbox, sinks: writers, own };
-        let mut tellers = Vec::new();
-        for Started { route, to } in routes {
-            tracing::info!(route = &**route.name(), to = to.join(","), "telling");
-            tellers.push(Teller::open(route, &to, shared.clone()).await?);
-        }
-        Ok(Self {
-            engines,
-            strangers,
-            tellers,
-            states,
-            shared,
-            own_events,
-            span,
-            grace: config.grace,
-            _runtime: runtime,
-        })
+        let shared = Shared { store, outbox, sinks: Arc::new(Sinks::new(writers)), own };
+        Ok(Self { prepared, strangers, shared, own_events, span, reloads, stats, workshop })
+    }
+
+    /// How often the configuration was read again, as it changes.
+    #[must_use]
+    pub fn reloads(&self) -> watch::Receiver<ReloadStats> {
+        self.stats.clone()
     }
 
     /// Runs until `stop` is cancelled, the span has ended, or nobody is left to tell (`dockbell | head`). Then what is open
@@ -116,52 +104,46 @@ impl Watch {
     /// The store does not work any more, or a part of dockbell failed: the program has to end, and its next start goes on
     /// with what is whole. A route that is gone, while the others run, would be silent for ever.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Ended> {
-        let Self { engines, mut strangers, tellers, states, shared, own_events, span, grace, .. } = self;
-        let Shared { store, outbox, own, .. } = shared;
-        // Each ends the next: readers their feeds, feeds the routes.
-        let mut work = JoinSet::new();
-        let mut inlets = Vec::new();
-        for teller in tellers {
-            let (inlet, arriving) = Inlet::new(ROUTE_QUEUE);
-            inlets.push(inlet);
-            work.spawn(teller.run(arriving));
-        }
-        let mut readers = JoinSet::new();
-        for engine in engines {
-            let (sender, receiver) = queue(READ_QUEUE);
-            // A report about the past is none of the position.
-            let resume = match span {
-                Some(_) => None,
-                None => patience::wait(|| store.cursor(engine.name())).await?,
-            };
-            let mut feed = Feed::new(engine.clone(), Recorder::new(&store, engine.name(), inlets.clone()));
-            if let Some(id) = strangers.remove(engine.name()) {
-                feed = feed.of_another(id, resume.as_ref());
-            } else if span.is_none() && resume.as_ref().is_none_or(|known| known.last_nanos.is_none()) {
-                feed = feed.of_unknown(Timestamp::now());
-            }
-            if span.is_none() {
-                feed = feed.comparing(store.clone()).await?;
-            }
-            work.spawn(feed.run(receiver));
-            readers.spawn(engine::read(engine, span.unwrap_or_default(), resume, sender, stop.clone()));
-        }
+        // The workshop keeps the clock of the plugins going.
+        let Self { prepared, strangers, shared, own_events, span, mut reloads, workshop, .. } = self;
+        let Shared { store, outbox, own, .. } = shared.clone();
+        let states = &workshop.states;
+        let mut live = Live::start(prepared, strangers, shared, span, stop.child_token()).await?;
         if span.is_none() {
             own.say("started", &[("version", env!("CARGO_PKG_VERSION"))]);
         }
         let ending = CancellationToken::new();
-        work.spawn(own::run(own_events, Recorder::new(&store, OWN_KIND, inlets), ending.clone()));
-        let upkeep = work.spawn(upkeep::run(store.clone(), own.clone()));
-        let keeping = work.spawn(states.clone().keep(store.clone()));
+        live.work.spawn(own::run(own_events, Recorder::new(&store, OWN_KIND, live.inlets.clone()), ending.clone()));
+        let upkeep = live.work.spawn(upkeep::run(store.clone(), own.clone()));
+        let keeping = live.work.spawn(states.clone().keep());
 
-        let read = async { while readers.join_next().await.is_some() {} };
-        tokio::select! {
-            () = read => {}
-            () = stop.cancelled() => {}
-            () = outbox.all_gone() => stop.cancel(),
-            error = outbox.broken() => return Err(error.into()),
-            error = broken(&mut work) => return Err(error),
+        loop {
+            let Live { readers, work, current, .. } = &mut live;
+            let read = async { while readers.join_next().await.is_some() {} };
+            let reload = async {
+                match &mut reloads {
+                    Some(reloads) => (reloads.next(current).await, &*reloads),
+                    None => std::future::pending().await,
+                }
+            };
+            let (prepared, reloads) = tokio::select! {
+                () = read => break,
+                () = stop.cancelled() => break,
+                () = outbox.all_gone() => break,
+                error = outbox.broken() => return Err(error.into()),
+                error = broken(work) => return Err(error),
+                prepared = reload => prepared,
+            };
+            match prepared {
+                Ok(prepared) => {
+                    reloads.worked(&live.exchange(prepared).await?, &own);
+                    states.match_configuration(&live.current.config).await?;
+                }
+                Err(error) => reloads.failed(&error, &own),
+            }
         }
+        live.stop.cancel();
+        let (grace, mut work) = (live.current.config.grace, live.into_work());
         upkeep.abort();
         keeping.abort();
         if span.is_none() {
@@ -179,7 +161,7 @@ impl Watch {
             tracing::error!("a route did not end within the grace time: the rest is told after the next start");
         }
         work.shutdown().await;
-        states.save(&store).await?;
+        states.save().await?;
         let undelivered = outbox.close(deadline.saturating_duration_since(Instant::now())).await;
         store.close().await?;
         match failed {
@@ -219,16 +201,13 @@ fn alarm(own: Own) -> Alarm {
 
 /// Looks whether the engines answer. While one of them does, the others are tried again as long as dockbell runs; a run that
 /// ends by itself needs all of them.
-async fn reach(config: &Config, all: bool) -> anyhow::Result<Vec<Engine>> {
-    let mut engines = Vec::new();
+async fn reach(engines: &[Engine], all: bool) -> anyhow::Result<()> {
     let mut silent = Vec::new();
-    for (name, table) in &config.engines {
-        let engine = Engine::new(name.as_str().into(), table)?;
+    for engine in engines {
         match engine.describe().await {
-            Ok(description) => tracing::debug!(engine = &**name, "{description} at {}", engine.address()),
+            Ok(description) => tracing::debug!(engine = &**engine.name(), "{description} at {}", engine.address()),
             Err(error) => silent.push(error),
         }
-        engines.push(engine);
     }
     let too_few = if all { !silent.is_empty() } else { silent.len() == engines.len() };
     for error in silent {
@@ -237,5 +216,11 @@ async fn reach(config: &Config, all: bool) -> anyhow::Result<Vec<Engine>> {
         }
         tracing::error!("{error}");
     }
-    Ok(engines)
+    Ok(())
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("span", &self.span).field("shared", &self.shared).finish_non_exhaustive()
+    }
 }

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 
 use super::{ConfigArgs, StateArgs};
+use crate::app::components::{self, Shelf};
 use crate::app::states::States;
 use crate::app::{routes, sinks};
 use crate::config::{Config, Environment};
@@ -38,7 +39,8 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     for warning in &config.warnings {
         report.line(AnsiColor::Yellow, "warn", "configuration", warning);
     }
-    plugins(&config, &mut report).await;
+    let shelf = Shelf::of(&args.state.place().unwrap_or(Place::Memory));
+    plugins(&config, &shelf, &mut report).await;
     report.says("state", state(&args.state));
     for (name, table) in &config.engines {
         let described = match Engine::new(name.as_str().into(), table) {
@@ -71,12 +73,16 @@ fn state(args: &StateArgs) -> anyhow::Result<String> {
 }
 
 /// Each plugin is compiled, started and configured, where a route names it.
-async fn plugins(config: &Config, report: &mut Report) {
+async fn plugins(config: &Config, shelf: &Shelf, report: &mut Report) {
+    let fetched = match components::fetch(config, shelf).await {
+        Ok(fetched) => fetched,
+        Err(error) => return report.fails("plugins", &error),
+    };
     let runtime = match routes::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return report.fails("plugins", &format!("{error:#}")),
     };
-    let plugins = match routes::load_plugins(config, &runtime) {
+    let plugins = match routes::load_plugins(&fetched, &runtime, &routes::Plugins::new()) {
         Ok(plugins) => plugins,
         Err(error) => return report.fails("plugins", &error),
     };

@@ -106,6 +106,11 @@ impl StateArgs {
 }
 
 impl ConfigArgs {
+    /// The file that is read, if there is one.
+    fn file(&self) -> Option<PathBuf> {
+        Config::file(self.config.as_deref(), &Environment::of_process())
+    }
+
     fn load(&self) -> anyhow::Result<Config> {
         let config = Config::load(self.config.as_deref(), &Environment::of_process())?;
         for warning in &config.warnings {

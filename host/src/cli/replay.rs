@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ConfigArgs, OutputArgs};
+use super::{ConfigArgs, OutputArgs, StateArgs};
+use crate::app::components::Shelf;
 use crate::app::replay;
 use crate::config::Output;
 
@@ -20,12 +21,15 @@ pub(super) struct ReplayArgs {
     config: ConfigArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    state: StateArgs,
 }
 
 /// Prints every message that would have been told.
 pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
-    let summary = replay::run(&config, &args.file, args.output.output.unwrap_or(Output::Text)).await?;
+    let shelf = Shelf::of(&args.state.place()?);
+    let summary = replay::run(&config, &shelf, &args.file, args.output.output.unwrap_or(Output::Text)).await?;
     if args.output.output.unwrap_or_default() == Output::Text {
         // Whoever closed our output does not want to know.
         let _ = writeln!(std::io::stderr(), "{summary}");

@@ -1,6 +1,6 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM, SIGINT and SIGHUP.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A token that is cancelled by the first SIGTERM or SIGINT. The second one ends the program at once, with the exit code
@@ -28,4 +28,12 @@ pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
         }
     });
     Ok(token)
+}
+
+/// SIGHUP, which from now on does not end the program.
+///
+/// # Errors
+/// When the system does not let signals be caught.
+pub(super) fn hangup() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }

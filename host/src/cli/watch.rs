@@ -1,11 +1,13 @@
 //! `dockbell watch`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
 
 use super::{ConfigArgs, OutputArgs, StateArgs, signals};
+use crate::app::reload::Reload;
 use crate::app::watch::{Ended, Settings, Watch};
 use crate::config::{Config, SinkConfig};
 use crate::engine::Span;
@@ -49,13 +51,29 @@ impl WatchArgs {
     }
 }
 
-/// Runs until a signal comes, or until the span has ended.
+/// Runs until a signal comes, or until the span has ended. A run that has a configuration file and no end reads it again
+/// when it changes and upon SIGHUP; without one, that signal ends it as it ends any program.
 pub(super) async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let span = args.span()?;
+    let file = args.config.file().filter(|_| span.is_none());
+    let hangup = file.is_some().then(signals::hangup).transpose()?;
     let config = args.config.load()?;
     let place = args.place(&config, span.is_some())?;
     let stop = signals::stop_token()?;
-    let watch = Watch::start(config, Settings { output: args.output.output, span, place }).await?;
+    let output = args.output.output;
+    let stays = place.clone();
+    let load = Arc::new(move || {
+        let config = args.config.load()?;
+        let wanted = args.place(&config, false)?;
+        if wanted != stays {
+            tracing::warn!(
+                "the state directory is not changed while dockbell runs: {stays} until a restart, then {wanted}"
+            );
+        }
+        Ok(config)
+    });
+    let reload = file.zip(hangup).map(|(file, hangup)| Reload { file, load, hangup });
+    let watch = Watch::start(config, Settings { output, span, place, reload }).await?;
     Ok(match watch.run(stop).await? {
         Ended::Well => ExitCode::SUCCESS,
         Ended::Lost => ExitCode::FAILURE,

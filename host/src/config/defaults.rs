@@ -23,7 +23,7 @@ const NOISE: [&str; 22] = [
 pub(super) fn plugins() -> impl Iterator<Item = (String, PluginConfig)> {
     let mut filter = PluginConfig::new("match");
     if let Value::Object(condition) = json!({
-        "any": [{ "kind": "dockbell", "not": { "action": ["started", "stopped"] } }, { "kind": "container", "not": { "action": NOISE } }]
+        "any": [{ "kind": "dockbell", "not": { "action": ["started", "stopped", "reloaded"] } }, { "kind": "container", "not": { "action": NOISE } }]
     }) {
         filter.config = condition;
     }

@@ -39,7 +39,35 @@ impl FromStr for HttpUrl {
     }
 }
 
+/// One that is known to have a scheme of the web and a host.
+impl From<Url> for HttpUrl {
+    fn from(url: Url) -> Self {
+        Self(url)
+    }
+}
+
 impl HttpUrl {
+    /// What `text` leads to from here, as a redirect has it.
+    ///
+    /// # Errors
+    /// It is no URL of the web.
+    pub fn join(&self, text: &str) -> Result<Self, Mistake> {
+        self.0.join(text).map_err(|_| Mistake::new("is not a URL", FORMS))?.as_str().parse()
+    }
+
+    /// Whether both are of the same scheme, host and port.
+    #[must_use]
+    pub fn same_origin(&self, other: &Self) -> bool {
+        self.0.origin() == other.0.origin()
+    }
+
+    /// The same with one more pair in the query.
+    #[must_use]
+    pub fn with_pair(mut self, name: &str, value: &str) -> Self {
+        self.0.query_pairs_mut().append_pair(name, value);
+        self
+    }
+
     /// Whether it wants TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {

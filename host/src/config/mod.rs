@@ -2,6 +2,7 @@
 
 mod assemble;
 mod defaults;
+pub mod digest;
 mod document;
 pub mod email;
 pub mod engine;
@@ -15,6 +16,7 @@ pub mod origin;
 pub mod plugin;
 pub mod problem;
 mod quantity;
+pub mod reference;
 pub mod route;
 pub mod secret;
 mod secrets;
@@ -30,9 +32,10 @@ mod warnings;
 pub mod webhook;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use digest::Sha256;
 pub use email::{Auth, EmailConfig, Login, SmtpServer, SmtpTls};
 pub use engine::{EngineConfig, EngineTls, Host};
 pub use environment::Environment;
@@ -42,6 +45,7 @@ pub use notify::NotifyConfig;
 pub use origin::{Origin, Reached, Server};
 pub use plugin::{OnError, PluginConfig};
 pub use problem::{ConfigError, Mistake, Problem};
+pub use reference::Reference;
 pub use route::{GroupBy, RouteConfig};
 pub use secret::Secret;
 pub use signing::SigningKey;
@@ -80,21 +84,24 @@ pub struct Config {
 }
 
 impl Config {
-    /// The configuration from a file and the environment. The file is the one given, else the one that `DOCKBELL_CONFIG`
-    /// names, else [`DEFAULT_FILE`] if that exists, else none: then everything has its default.
-    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+    /// The file that [`load`](Self::load) reads: the one given, else the one that `DOCKBELL_CONFIG` names, else
+    /// [`DEFAULT_FILE`] if that exists.
+    #[must_use]
+    pub fn file(file: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
         let named = file.map(Path::to_path_buf).or_else(|| environment.path(environment::CONFIG));
-        let default = Path::new(DEFAULT_FILE);
-        let path = match &named {
-            Some(path) => path,
-            // One that cannot be looked at is read, which says why.
-            None if default.try_exists().unwrap_or(true) => default,
-            None => return Self::from_environment(environment),
-        };
-        let place =
-            if file.is_none() && named.is_some() { environment::CONFIG.into() } else { path.display().to_string() };
-        let text = file::read_configuration(path).map_err(|mistake| Problem::at(place, mistake))?;
-        Self::parse(path, &text, environment)
+        // One that cannot be looked at is read, which says why.
+        let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|default| default.try_exists().unwrap_or(true));
+        named.or_else(default)
+    }
+
+    /// The configuration from a file and the environment; see [`file`](Self::file). Without any file everything has its
+    /// default.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let Some(path) = Self::file(file, environment) else { return Self::from_environment(environment) };
+        let is_named_by_environment = file.is_none() && environment.path(environment::CONFIG).is_some();
+        let place = if is_named_by_environment { environment::CONFIG.into() } else { path.display().to_string() };
+        let text = file::read_configuration(&path).map_err(|mistake| Problem::at(place, mistake))?;
+        Self::parse(&path, &text, environment)
     }
 
     /// The configuration without any file.

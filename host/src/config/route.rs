@@ -67,6 +67,23 @@ pub enum GroupBy {
     Kind,
 }
 
+impl GroupBy {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::None, Self::Service, Self::Container, Self::Engine, Self::Kind];
+
+    /// The word that a configuration has for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Service => "service",
+            Self::Container => "container",
+            Self::Engine => "engine",
+            Self::Kind => "kind",
+        }
+    }
+}
+
 /// The names that a route may mention.
 pub(super) struct Names<'a> {
     pub(super) engines: Vec<&'a str>,
@@ -109,13 +126,7 @@ impl RouteConfig {
         let mut table = value.table()?;
         let mut route = Self::new(names);
         let formatters: Vec<_> = names.plugins.iter().copied().chain([PLAIN]).collect();
-        let groups = [
-            ("none", GroupBy::None),
-            ("service", GroupBy::Service),
-            ("container", GroupBy::Container),
-            ("engine", GroupBy::Engine),
-            ("kind", GroupBy::Kind),
-        ];
+        let groups = GroupBy::ALL.map(|by| (by.name(), by));
         route.engines = list(&mut table, "engines", "engine", &names.engines, 1).unwrap_or(route.engines);
         route.filters = list(&mut table, "filters", "plugin", &names.plugins, 0).unwrap_or(route.filters);
         route.to = list(&mut table, "to", "sink", &names.sinks, 1).unwrap_or(route.to);

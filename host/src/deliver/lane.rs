@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use super::SinkStats;
 
@@ -11,22 +11,36 @@ use super::SinkStats;
 #[derive(Debug)]
 pub(super) struct Lane {
     pub sink: Arc<str>,
-    pub stats: watch::Sender<SinkStats>,
+    pub stats: Arc<watch::Sender<SinkStats>>,
+    /// Held by the worker that delivers: one of a sink at a time.
+    pub turn: Arc<Mutex<()>>,
     woken: Notify,
     hurried: Notify,
     wakes: AtomicU64,
     closing: AtomicBool,
+    leaving: AtomicBool,
 }
 
 impl Lane {
     pub(super) fn new(sink: &str) -> Self {
+        Self::with(Arc::from(sink), Arc::new(watch::Sender::new(SinkStats::default())), Arc::default())
+    }
+
+    /// The way to the same sink with another configuration. It counts on, and its worker waits for the end of this one's.
+    pub(super) fn successor(&self) -> Self {
+        Self::with(Arc::clone(&self.sink), Arc::clone(&self.stats), Arc::clone(&self.turn))
+    }
+
+    fn with(sink: Arc<str>, stats: Arc<watch::Sender<SinkStats>>, turn: Arc<Mutex<()>>) -> Self {
         Self {
-            sink: Arc::from(sink),
-            stats: watch::Sender::new(SinkStats::default()),
+            sink,
+            stats,
+            turn,
             woken: Notify::new(),
             hurried: Notify::new(),
             wakes: AtomicU64::new(0),
             closing: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
         }
     }
 
@@ -76,5 +90,16 @@ impl Lane {
     /// Whether the end was asked for.
     pub(super) fn closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    /// The worker ends behind the attempt that it is at; the rest is another's.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+        self.woken.notify_one();
+    }
+
+    /// Whether another takes over.
+    pub(super) fn leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
     }
 }

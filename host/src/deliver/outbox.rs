@@ -20,10 +20,14 @@ const NAMED: u32 = 20;
 #[derive(Debug)]
 pub struct Outbox {
     store: Store,
-    lanes: BTreeMap<String, Arc<Lane>>,
+    retry: Retry,
+    alarm: Alarm,
+    lanes: watch::Sender<Lanes>,
     workers: Mutex<JoinSet<()>>,
-    broken: watch::Receiver<Option<StoreError>>,
+    broken: watch::Sender<Option<StoreError>>,
 }
+
+type Lanes = BTreeMap<String, Arc<Lane>>;
 
 /// What was not delivered before the end: messages per sink, only those sinks that have some.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,67 +61,99 @@ impl Outbox {
     /// what they were sending is sent again after the next start.
     #[must_use]
     pub fn start(store: Store, sinks: Vec<(String, Sink)>, retry: Retry, alarm: &Alarm) -> Self {
-        let (breaks, broken) = watch::channel(None);
-        let mut workers = JoinSet::new();
-        let mut lanes = BTreeMap::new();
+        let (lanes, broken) = (watch::Sender::default(), watch::Sender::default());
+        let outbox = Self { store, retry, alarm: alarm.clone(), lanes, workers: Mutex::default(), broken };
+        let _ = outbox.employ(sinks);
+        outbox
+    }
+
+    /// From now on these sinks deliver. An attempt that is under way ends as it began; the rest is theirs. Waits until those
+    /// that are no longer there have ended, at most `patience`.
+    pub async fn exchange(&self, sinks: Vec<(String, Sink)>, patience: Duration) {
+        let before = self.employ(sinks);
+        let gone: Vec<_> = {
+            let now = self.lanes.borrow();
+            before.into_iter().filter(|(name, _)| !now.contains_key(name)).map(|(_, lane)| lane).collect()
+        };
+        let ended = async {
+            for lane in gone {
+                drop(lane.turn.lock().await);
+            }
+        };
+        let _ = tokio::time::timeout(patience, ended).await;
+    }
+
+    /// Starts a worker for each of these sinks, and tells those before them to end. Gives the lanes of the latter.
+    fn employ(&self, sinks: Vec<(String, Sink)>) -> Lanes {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        while workers.try_join_next().is_some() {}
+        let before = self.lanes.borrow().clone();
+        let mut lanes = Lanes::new();
         for (name, sink) in sinks {
-            let lane = Arc::new(Lane::new(&name));
-            let work = worker::run(Arc::clone(&lane), store.clone(), sink, retry, alarm.clone());
-            let breaks = breaks.clone();
+            let lane = Arc::new(before.get(&name).map_or_else(|| Lane::new(&name), |lane| lane.successor()));
+            let work = worker::run(Arc::clone(&lane), self.store.clone(), sink, self.retry, self.alarm.clone());
+            let broken = self.broken.clone();
             workers.spawn(async move {
                 if let Err(error) = work.await {
-                    breaks.send_replace(Some(error));
+                    broken.send_replace(Some(error));
                 }
             });
             lanes.insert(name, lane);
         }
-        Self { store, lanes, workers: Mutex::new(workers), broken }
+        self.lanes.send_replace(lanes);
+        before.values().for_each(|lane| lane.leave());
+        before
     }
 
     /// There are new messages for a sink in the store.
     pub fn wake(&self, sink: &str) {
-        if let Some(lane) = self.lanes.get(sink) {
+        if let Some(lane) = self.lanes.borrow().get(sink) {
             lane.wake();
         }
     }
 
+    /// There may be new messages for any sink in the store.
+    pub fn wake_all(&self) {
+        self.lanes.borrow().values().for_each(|lane| lane.wake());
+    }
+
     /// There may be something new for any sink, and all of them are tried now, even those that took nothing so far.
     pub fn hurry(&self) {
-        self.lanes.values().for_each(|lane| lane.hurry());
+        self.lanes.borrow().values().for_each(|lane| lane.hurry());
     }
 
     /// What becomes of a sink's messages, as it changes; `None` for an unknown sink.
     #[must_use]
     pub fn stats(&self, sink: &str) -> Option<watch::Receiver<SinkStats>> {
-        self.lanes.get(sink).map(|lane| lane.stats.subscribe())
+        self.lanes.borrow().get(sink).map(|lane| lane.stats.subscribe())
     }
 
     /// Waits until every sink is closed for good, as when the terminal that was the only one is gone (`dockbell | head`).
     /// With no sink, or one that stays, it waits for ever.
     pub async fn all_gone(&self) {
-        if self.lanes.is_empty() {
-            std::future::pending::<()>().await;
-        }
-        for lane in self.lanes.values() {
-            // The sender lives in `self.lanes`, so this cannot end with an error.
-            let _ = lane.stats.subscribe().wait_for(|stats| stats.gone).await;
+        let mut lanes = self.lanes.subscribe();
+        loop {
+            let now = lanes.borrow_and_update().clone();
+            tokio::select! {
+                () = all(&now, |stats| stats.gone), if !now.is_empty() => return,
+                // The sender lives in `self`, so this cannot end with an error.
+                _ = lanes.changed() => {}
+            }
         }
     }
 
     /// Waits until nothing waits for any sink.
     pub async fn all_told(&self) {
-        for lane in self.lanes.values() {
-            let _ = lane.stats.subscribe().wait_for(|stats| stats.idle).await;
-        }
+        let now = self.lanes.borrow().clone();
+        all(&now, |stats| stats.idle).await;
     }
 
     /// Waits until the store does not work any more.
     pub async fn broken(&self) -> StoreError {
-        let mut broken = self.broken.clone();
+        let mut broken = self.broken.subscribe();
         let error = broken.wait_for(Option::is_some).await.ok().and_then(|error| error.clone());
         match error {
             Some(error) => error,
-            // All workers have ended well.
             None => std::future::pending().await,
         }
     }
@@ -125,9 +161,7 @@ impl Outbox {
     /// Delivers what is due within `grace`, and ends the workers. What is left stays in the store; a message that is being
     /// sent at that moment may have arrived, and is sent again.
     pub async fn close(&self, grace: Duration) -> Undelivered {
-        for lane in self.lanes.values() {
-            lane.close();
-        }
+        self.lanes.borrow().values().for_each(|lane| lane.close());
         let mut workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = async { while workers.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, ended).await.is_err() {
@@ -146,7 +180,8 @@ impl Outbox {
         let waits = [MessageState::Pending, MessageState::Sending];
         let mut undelivered = Undelivered { sinks: BTreeMap::new(), kept: !self.store.is_in_memory() };
         // Nobody is left to read those; they are no loss.
-        let gone = |sink: &str| self.lanes.get(sink).is_some_and(|lane| lane.stats.borrow().gone);
+        let lanes = self.lanes.borrow().clone();
+        let gone = |sink: &str| lanes.get(sink).is_some_and(|lane| lane.stats.borrow().gone);
         for count in self.store.stats().await?.messages {
             if waits.contains(&count.state) && (undelivered.kept || !gone(&count.sink)) {
                 *undelivered.sinks.entry(count.sink).or_default() += count.messages;
@@ -171,5 +206,13 @@ impl Outbox {
             error!(messages = further, "Further messages are lost.");
         }
         Ok(undelivered)
+    }
+}
+
+/// Waits until this is so of every sink.
+async fn all(lanes: &Lanes, is_so: impl Fn(&SinkStats) -> bool) {
+    for lane in lanes.values() {
+        // The sender lives in the lane, so this cannot end with an error.
+        let _ = lane.stats.subscribe().wait_for(&is_so).await;
     }
 }

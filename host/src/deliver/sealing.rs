@@ -1,6 +1,7 @@
 //! Messages get the form in which the sinks deliver them.
 
 use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
 
 use super::Sink;
 use crate::event::{Event, OWN_KIND};
@@ -9,13 +10,18 @@ use crate::store::NewMessage;
 
 /// Sinks as they write messages. They connect to nothing: delivering is the business of others, opened for themselves.
 #[derive(Debug)]
-pub struct Sinks(BTreeMap<String, Sink>);
+pub struct Sinks(RwLock<BTreeMap<String, Sink>>);
 
 impl Sinks {
     /// By name.
     #[must_use]
     pub fn new(sinks: impl IntoIterator<Item = (String, Sink)>) -> Self {
-        Self(sinks.into_iter().collect())
+        Self(RwLock::new(sinks.into_iter().collect()))
+    }
+
+    /// From now on these write. Nobody may tell a sink any more that is not among them.
+    pub fn replace(&self, sinks: impl IntoIterator<Item = (String, Sink)>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sinks.into_iter().collect();
     }
 
     /// What a sink is told: messages ready for the outbox. `batch` is what they were made of, so that they can be told together
@@ -23,7 +29,8 @@ impl Sinks {
     #[must_use]
     pub fn seal(&self, sink: &str, messages: &[Message], batch: Option<&Batch>) -> Vec<NewMessage> {
         // The configuration is checked: whatever a route tells exists.
-        let Some(place) = self.0.get(sink) else { return Vec::new() };
+        let sinks = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = sinks.get(sink) else { return Vec::new() };
         let alarm = batch.is_some_and(|batch| {
             batch.total > 0 && batch.counts.iter().all(|(what, _)| ALARMS.contains(&what.as_str()))
         });

@@ -20,6 +20,7 @@ pub struct SinkStats {
     pub idle: bool,
     /// Why the sink takes nothing at present; `None` while it works.
     pub down: Option<Arc<str>>,
-    /// Whether the sink is closed until the program is started again, as a terminal that was closed.
+    /// Whether the sink is closed until the configuration is read again or the program started again, as a terminal that was
+    /// closed.
     pub gone: bool,
 }

@@ -31,7 +31,8 @@ struct Down {
     told: bool,
 }
 
-/// Delivers what is in the store until the end is asked for and nothing is due, or the sink is gone for good.
+/// Delivers what is in the store until the end is asked for and nothing is due, until another takes over, or until the sink
+/// is gone for good. It begins when no other worker delivers to the sink.
 ///
 /// # Errors
 /// The store is broken or closed.
@@ -42,6 +43,13 @@ pub(super) async fn run(
     retry: Retry,
     alarm: Alarm,
 ) -> Result<(), StoreError> {
+    let turn = Arc::clone(&lane.turn);
+    let _turn = turn.lock().await;
+    if lane.leaving() {
+        return Ok(());
+    }
+    // What was so before is not known of the sink as it is configured now.
+    lane.stats.send_modify(|stats| (stats.idle, stats.down, stats.gone) = (false, None, false));
     let mut worker =
         Worker { lane, store, sink, retry, alarm, down: None, put_off: HashMap::new(), hurried: None, current: None };
     loop {
@@ -74,7 +82,7 @@ struct Worker {
 impl Worker {
     async fn work(&mut self) -> Result<(), StoreError> {
         let mut warm = false;
-        while !self.lane.stats.borrow().gone {
+        while !self.lane.stats.borrow().gone && !self.lane.leaving() {
             if self.hurried.is_none() && self.lane.closing() {
                 self.hurried = Some(HashSet::new());
                 // Once more before the end, even if it took nothing so far.
@@ -129,7 +137,7 @@ impl Worker {
     }
 
     async fn closed(&self) {
-        while !self.lane.closing() {
+        while !self.lane.closing() && !self.lane.leaving() {
             self.lane.woken().await;
         }
     }

@@ -21,6 +21,20 @@ pub enum Refused {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file is not the one that the configuration names.
+    #[error(
+        "plugin `{plugin}`: `{component}` has another content than its `sha256` says: {found}, not {expected}\nhint: if you have changed it yourself, write `sha256 = \"{found}\"`; else it was damaged or exchanged"
+    )]
+    OtherContent {
+        /// The plugin's name in the configuration.
+        plugin: String,
+        /// What `component` said.
+        component: String,
+        /// What `sha256` says.
+        expected: crate::config::Sha256,
+        /// The digest of what was found.
+        found: crate::config::Sha256,
+    },
     /// The file holds something else.
     #[error(
         "plugin `{plugin}`: `{component}` is not a WebAssembly component: {reason}\nhint: build it for the world `filter-plugin` or `formatter-plugin` of `wit/v0.1`; a compiled `.cwasm` or text is not accepted"

@@ -1,11 +1,13 @@
 //! The WebAssembly engine, and plugins that are compiled and checked but not yet started.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
@@ -58,6 +60,8 @@ pub struct Plugin {
     pub(super) granted: Granted,
     pub(super) sender: Option<Arc<dyn SendRequest>>,
     bytes: usize,
+    /// What it was made of: the table of the configuration, and the SHA-256 of the component.
+    made_of: (PluginConfig, crate::config::Sha256),
 }
 
 impl Runtime {
@@ -127,7 +131,29 @@ impl Runtime {
     /// When it cannot be read, is no component, costs too much to compile, was built for another interface, or imports
     /// what is not offered or not granted.
     pub fn load(&self, name: &str, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
-        self.admit(name, &self.compile(name, &config.component)?, config)
+        self.load_unless_known(name, config, None)
+    }
+
+    /// The same, but the plugin `known` itself where nothing about it has changed.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_unless_known(
+        &self,
+        name: &str,
+        config: &PluginConfig,
+        known: Option<&Arc<Plugin>>,
+    ) -> Result<Arc<Plugin>, Refused> {
+        let bytes = component::read(name, &config.component)?;
+        let found = digest(&bytes);
+        if let Some(expected) = config.sha256.filter(|expected| *expected != found) {
+            let (plugin, component) = (name.to_owned(), config.component.clone());
+            return Err(Refused::OtherContent { plugin, component, expected, found });
+        }
+        if let Some(known) = known.filter(|known| known.made_of.0 == *config && known.made_of.1 == found) {
+            return Ok(Arc::clone(known));
+        }
+        self.admit(name, &self.compile_bytes(name, &config.component, bytes)?, config)
     }
 
     /// The first half of [`load`](Self::load): reads and compiles a component, whatever it exports and imports.
@@ -135,7 +161,10 @@ impl Runtime {
     /// # Errors
     /// When it cannot be read, is no component, or costs too much to compile.
     pub fn compile(&self, name: &str, component: &str) -> Result<Compiled, Refused> {
-        let bytes = component::read(name, component)?;
+        self.compile_bytes(name, component, component::read(name, component)?)
+    }
+
+    fn compile_bytes(&self, name: &str, component: &str, bytes: Cow<'static, [u8]>) -> Result<Compiled, Refused> {
         let component = self.component(name, component, &bytes)?;
         Ok(Compiled { declared: Declared::of(&self.engine, &component), component, bytes })
     }
@@ -166,6 +195,7 @@ impl Runtime {
             granted: Granted::of(name, &config.grants),
             sender: self.sender.clone(),
             bytes: bytes.len(),
+            made_of: (config.clone(), digest(bytes)),
         }))
     }
 
@@ -237,6 +267,11 @@ impl fmt::Display for Role {
             Self::Formatter => "formatter",
         })
     }
+}
+
+/// The SHA-256 digest of a component.
+fn digest(bytes: &[u8]) -> crate::config::Sha256 {
+    <[u8; 32]>::from(Sha256::digest(bytes)).into()
 }
 
 impl fmt::Debug for Plugin {

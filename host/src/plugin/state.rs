@@ -17,14 +17,14 @@ const MOST_KEYS: usize = 10_000;
 pub struct State(Arc<Shared>);
 
 struct Shared {
-    /// Bytes of keys and values together.
-    limit: usize,
     entries: Mutex<Entries>,
     changed: Arc<Notify>,
 }
 
 #[derive(Default)]
 struct Entries {
+    /// Bytes of keys and values together that there may be.
+    limit: usize,
     values: BTreeMap<String, Vec<u8>>,
     bytes: usize,
     /// Keys whose value is not saved, and the number of their last change.
@@ -50,14 +50,19 @@ impl State {
     pub fn new(limit: usize, kept: impl IntoIterator<Item = (String, Vec<u8>)>, changed: Arc<Notify>) -> Self {
         let values: BTreeMap<String, Vec<u8>> = kept.into_iter().collect();
         let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
-        let entries = Entries { values, bytes, ..Entries::default() };
-        Self(Arc::new(Shared { limit, entries: Mutex::new(entries), changed }))
+        let entries = Entries { limit, values, bytes, ..Entries::default() };
+        Self(Arc::new(Shared { entries: Mutex::new(entries), changed }))
     }
 
     /// An empty state that nobody saves.
     #[must_use]
     pub fn fleeting(limit: usize) -> Self {
         Self::new(limit, [], Arc::default())
+    }
+
+    /// From now on it may have so many bytes. What it has stays, also where that is more.
+    pub fn set_limit(&self, limit: usize) {
+        self.entries().limit = limit;
     }
 
     /// What is not saved; it stays so until [`saved`](Self::saved) is called with it.
@@ -93,8 +98,8 @@ impl State {
         let had = entries.values.get(&key).map(|old| key.len() + old.len());
         let bytes = entries.bytes - had.unwrap_or_default() + key.len() + value.len();
         // What is too large after a limit was lowered may still become smaller.
-        if bytes > self.0.limit && bytes >= entries.bytes {
-            let limit = self.0.limit;
+        if bytes > entries.limit && bytes >= entries.bytes {
+            let limit = entries.limit;
             return Err(format!(
                 "the state would have {bytes} bytes, and may have {limit}: `state` in the plugin's table"
             ));

@@ -42,6 +42,7 @@ pub struct Digest {
     route: Arc<str>,
     by: GroupBy,
     pace: Pace,
+    /// By their keys, in front of each what it is a key of ([`key`]).
     groups: Groups<Group>,
     /// Bytes that all batches together may still keep of events that are not shown.
     room: usize,
@@ -49,6 +50,8 @@ pub struct Digest {
     reached: u64,
     /// Up to which events the groups of an earlier run were told, for those that had come further than the route.
     told_before: HashMap<String, u64>,
+    /// What these groups had in common: `group-by` may have been another one.
+    by_before: Vec<GroupBy>,
     /// What time it was when the due times were looked at last.
     looked_at: Option<Timestamp>,
 }
@@ -104,6 +107,7 @@ impl Digest {
             reached: 0,
             room: MOST_OF_ROUTE,
             told_before: HashMap::new(),
+            by_before: Vec::new(),
             looked_at: None,
         }
     }
@@ -115,6 +119,10 @@ impl Digest {
         for GroupRow { key, state, due, sealed_through } in rows {
             if sealed_through > settled {
                 self.told_before.insert(key.clone(), sealed_through);
+                let by = GroupBy::ALL.into_iter().find(|by| is_key_of(*by, &key)).unwrap_or(self.by);
+                if !self.by_before.contains(&by) {
+                    self.by_before.push(by);
+                }
             }
             let Some(due) = due else { continue };
             let Ok(window) = serde_json::from_str(&state) else {
@@ -185,11 +193,11 @@ impl Digest {
     /// Adds the event number `seq` to its group, at the time `now`.
     pub fn add(&mut self, seq: u64, event: &Arc<Event>, now: Timestamp) {
         let mut key = key(self.by, event);
-        if self.told_before.get(&*key).is_some_and(|told| *told >= seq) {
+        if !self.told_before.is_empty() && self.was_told(seq, event) {
             return;
         }
         if self.groups.len() >= MAX_GROUPS && self.groups.get_mut(&key).is_none() {
-            key = Cow::Borrowed("");
+            key = Cow::Owned(format!("{}:", self.by.name()));
         }
         if let Some((group, due)) = self.groups.get_mut(&key) {
             group.collected.add(event, &mut self.room);
@@ -213,6 +221,11 @@ impl Digest {
         self.groups.put(key.into_owned(), group, due);
     }
 
+    /// Whether an earlier run has told an event, whatever its groups had in common.
+    fn was_told(&self, seq: u64, event: &Event) -> bool {
+        self.by_before.iter().any(|by| self.told_before.get(&*key(*by, event)).is_some_and(|told| *told >= seq))
+    }
+
     /// The next group whose time has come. Call it until there is none.
     pub fn turn(&mut self, now: Timestamp) -> Option<Turn> {
         let (key, group) = self.groups.take_due(now)?;
@@ -232,7 +245,7 @@ impl Digest {
     }
 
     fn batch(&mut self, collected: &mut Collected, key: &str, phase: Phase) -> Batch {
-        let batch = collected.seal(&self.route, key, phase, vec![]);
+        let batch = collected.seal(&self.route, bare(key), phase, vec![]);
         self.room += batch.between.len();
         batch
     }
@@ -244,6 +257,10 @@ impl Digest {
 
     /// Up to where a group was told that has nothing waiting: an earlier run may have been further than this one is yet.
     fn sealed_through(&self, key: &str) -> u64 {
+        if !is_key_of(self.by, key) {
+            // Nothing is added to it: its events are in other groups now, and may wait there.
+            return self.told_before.get(key).copied().unwrap_or_default();
+        }
         self.told_before.get(key).map_or(self.reached, |told| self.reached.max(*told))
     }
 
@@ -323,19 +340,30 @@ impl Window {
             who.join(", "),
             self.told
         );
-        Some(Collected::default().seal(route, key, Phase::Closing, vec![note]))
+        Some(Collected::default().seal(route, bare(key), Phase::Closing, vec![note]))
     }
 }
 
-/// What an event has in common with others of its group.
-fn key(by: GroupBy, event: &Event) -> Cow<'_, str> {
-    match by {
-        GroupBy::None => Cow::Borrowed(""),
-        GroupBy::Service => Cow::Borrowed(event.fact(Fact::Identity).unwrap_or_else(|| event.who())),
-        GroupBy::Container => Cow::Borrowed(event.who()),
-        GroupBy::Engine => Cow::Borrowed(&event.engine),
-        GroupBy::Kind => Cow::Borrowed(&event.kind),
-    }
+/// What an event has in common with others of its group, behind the word for what that is: `kind:container`. So it stays
+/// known what a stored group is one of, when `group-by` becomes another.
+fn key(by: GroupBy, event: &Event) -> Cow<'static, str> {
+    let common: &str = match by {
+        GroupBy::None => return Cow::Borrowed("none:"),
+        GroupBy::Service => event.fact(Fact::Identity).unwrap_or_else(|| event.who()),
+        GroupBy::Container => event.who(),
+        GroupBy::Engine => &event.engine,
+        GroupBy::Kind => &event.kind,
+    };
+    Cow::Owned([by.name(), ":", common].concat())
+}
+
+fn is_key_of(by: GroupBy, key: &str) -> bool {
+    key.strip_prefix(by.name()).is_some_and(|rest| rest.starts_with(':'))
+}
+
+/// What people see of a key.
+fn bare(key: &str) -> &str {
+    key.split_once(':').map_or(key, |(_, common)| common)
 }
 
 fn after(now: Timestamp, wait: Duration) -> Timestamp {

@@ -105,7 +105,10 @@ fn what(event: &Event) -> String {
 fn severity(batch: &Batch) -> &'static str {
     let bad = |event: &Event| {
         matches!(event.fact(Fact::Cause), Some("crashed" | "oom"))
-            || matches!(event.action.as_str(), "oom" | "engine_lost" | "gap" | "plugin_failed" | "sink_failed")
+            || matches!(
+                event.action.as_str(),
+                "oom" | "engine_lost" | "gap" | "plugin_failed" | "reload_failed" | "sink_failed"
+            )
             || event.detail == "unhealthy"
     };
     let odd = |event: &Event| matches!(event.action.as_str(), "die" | "kill");

@@ -1,6 +1,7 @@
 //! Where the state is kept, and whether that place will do.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -16,6 +17,15 @@ pub enum Place {
     Memory,
     /// In a directory.
     Directory(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("none"),
+            Self::Directory(directory) => write!(f, "`{}`", directory.display()),
+        }
+    }
 }
 
 impl Place {

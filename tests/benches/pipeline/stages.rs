@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dockbell::app::feed::Feed;
 use dockbell::app::own::Own;
-use dockbell::app::recorder::{Inlet, Recorder};
+use dockbell::app::recorder::{Inlet, Inlets, Recorder};
 use dockbell::app::teller::{Shared, Teller};
 use dockbell::config::{GroupBy, OnError, PluginConfig, RouteConfig};
 use dockbell::deliver::{Alarm, Outbox, Retry, Sinks};
@@ -139,10 +139,12 @@ pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
 
     let (go, engine, receiver, stop) = reader(lines).await;
     let (inlet, events) = Inlet::new(ROUTE_QUEUE);
-    let recorder = Recorder::new(&store, "local", vec![inlet]);
+    let inlets = Inlets::default();
+    inlets.open("default", inlet);
+    let recorder = Recorder::new(&store, "local", inlets);
     tokio::spawn(Feed::new(engine, recorder).run(receiver));
     let begin = Instant::now();
-    let told = tokio::spawn(teller.run(events));
+    let told = tokio::spawn(teller.run(events, CancellationToken::new()));
     go.send(()).unwrap();
     while store.newest().await.unwrap() < lines.len() as u64 {
         tokio::time::sleep(Duration::from_millis(1)).await;

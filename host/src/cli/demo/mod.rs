@@ -55,7 +55,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
 
     let signal = signals::stop_token()?;
     let stop = CancellationToken::new();
-    let watch = Watch::start(config, Settings { output: None, span: None, place: Place::Memory }).await?;
+    let watch = Watch::start(config, Settings { output: None, span: None, place: Place::Memory, reload: None }).await?;
     let (ending, rest) = (stop.clone(), WINDOW / args.speed + SETTLE / args.speed);
     tokio::spawn(async move {
         tokio::select! {

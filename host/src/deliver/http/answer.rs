@@ -21,9 +21,7 @@ fn verdict(url: &HttpUrl, answer: &Answer, hidden: &[String]) -> Result<(), Fail
         return Ok(());
     }
     let (fault, lasting, hint) = match status.as_u16() {
-        410 => {
-            (Fault::Sink, true, Some("the receiver is gone for good; remove the sink, or change its URL and restart"))
-        }
+        410 => (Fault::Sink, true, Some("the receiver is gone for good; remove the sink, or change its URL")),
         401 | 403 | 407 => (Fault::Sink, false, Some("check the URL, and the token or login in it or in the headers")),
         404 => (Fault::Message, true, Some("check the URL: there is nothing at its path")),
         429 | 502 | 503 | 504 => (Fault::Sink, false, None),

@@ -161,12 +161,69 @@ fn what_was_received_long_ago_is_told_once_per_window_too() {
 fn a_group_that_ends_before_its_events_were_read_again_keeps_that_they_were_told() {
     let mut digest = Digest::new("all", &RouteConfig { group_by: GroupBy::Container, ..CONFIG });
     let state = r#"{"length":{"secs":60,"nanos":0},"loops":[],"told":0,"fresh":false}"#.to_owned();
-    digest.restore(2, vec![GroupRow { key: "web".to_owned(), state, due: Some(at(60)), sealed_through: 9 }]);
+    digest.restore(2, vec![GroupRow { key: "container:web".to_owned(), state, due: Some(at(60)), sealed_through: 9 }]);
     digest.reach(3);
     let turn = digest.turn(at(60)).unwrap();
-    assert_eq!(turn.change, GroupChange::Close { key: "web".to_owned(), sealed_through: 9 });
+    assert_eq!(turn.change, GroupChange::Close { key: "container:web".to_owned(), sealed_through: 9 });
     digest.add(9, &die("web"), at(10));
     assert_eq!(digest.next_due(), None, "it was told before");
+}
+
+/// What a store keeps of these changes.
+fn stored(changes: Vec<GroupChange>) -> Vec<GroupRow> {
+    changes
+        .into_iter()
+        .map(|change| match change {
+            GroupChange::Save(row) => row,
+            GroupChange::Close { key, sealed_through } => {
+                GroupRow { key, state: String::new(), due: None, sealed_through }
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn what_was_told_stays_told_and_what_waits_is_told_when_events_are_grouped_in_another_way() {
+    let by = |group_by| Digest::new("all", &RouteConfig { group_by, ..CONFIG });
+    let mut digest = by(GroupBy::Container);
+    digest.add(1, &die("db"), at(0));
+    digest.reach(1);
+    let mut rows = stored(vec![digest.turn(at(1)).unwrap().change]);
+    // Number 2 waits within the window of `db`, number 3 is told.
+    digest.add(2, &die("db"), at(2));
+    digest.add(3, &die("web"), at(2));
+    digest.reach(3);
+    rows.extend(stored(vec![digest.turn(at(3)).unwrap().change]));
+    assert_eq!(digest.settled(), 1);
+    for group_by in GroupBy::ALL {
+        let mut digest = by(group_by);
+        digest.restore(1, rows.clone());
+        for (seq, name) in [(2, "db"), (3, "web")] {
+            digest.add(seq, &die(name), at(5));
+            digest.reach(seq);
+        }
+        let told: u32 = told(&mut digest, 3_600).iter().map(|(_, _, events)| events).sum();
+        assert_eq!(told, 1, "{group_by:?}");
+    }
+}
+
+#[test]
+fn a_group_of_another_kind_that_ends_says_nothing_about_what_waits_now() {
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.add(1, &die("web"), at(0));
+    digest.reach(1);
+    let first = stored(vec![digest.turn(at(1)).unwrap().change]);
+    // Meanwhile by container: a new event waits when the window of the group of all ends.
+    let mut digest = Digest::new("all", &RouteConfig { group_by: GroupBy::Container, ..CONFIG });
+    digest.restore(1, first);
+    digest.add(2, &die("web"), at(61));
+    digest.reach(2);
+    let over = stored(vec![digest.turn(at(61)).unwrap().change]);
+    assert_eq!((over[0].key.as_str(), over[0].sealed_through), ("none:", 0));
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.restore(1, over);
+    digest.add(2, &die("web"), at(61));
+    assert_eq!(told(&mut digest, 100), [(62, Phase::First, 1)]);
 }
 
 #[test]

@@ -100,6 +100,8 @@ fn dockbells_own_events_are_told_as_what_they_mean() {
         ("plugin_failed", pairs(&[("name", "trouble")]), "plugin trouble failed", "error"),
         ("plugin_failed", pairs(&[]), "a plugin failed", "error"),
         ("plugin_recovered", pairs(&[("plugin", "trouble")]), "plugin trouble works again", "info"),
+        ("reload_failed", pairs(&[("error", "no")]), "the new configuration cannot be used", "error"),
+        ("reloaded", pairs(&[]), "dockbell runs a new configuration", "info"),
         ("sink_failed", pairs(&[("sink", "ops")]), "sink ops failed", "error"),
         ("dead_letter", pairs(&[("sink", "ops")]), "a message to sink ops was given up", "error"),
         ("started", pairs(&[]), "dockbell started", "info"),

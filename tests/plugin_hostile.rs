@@ -1,0 +1,380 @@
+//! Plugins that mean harm: the stream goes on, other routes are not held back, memory stays bounded, and the message names
+//! the plugin and the limit. What each limit does in detail is tested beside: `plugin_limits`, `plugin_answers`, `plugin_memory`,
+//! `plugin_wasi`, `plugin_load`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use dockbell::config::{GroupBy, OnError, PluginConfig, RouteConfig};
+use dockbell::message::Message;
+use dockbell::plugin::{CompileLimits, Compiler, Filter, Plugin, Runtime};
+use dockbell::route::Route;
+use dockbell::route::filters::Guarded;
+use dockbell::route::formatter::RouteFormatter;
+use dockbell::route::group::Digest;
+use dockbell::route::plain::Plain;
+use dockbell_tests::guests::{Guest, event, load};
+use jiff::Timestamp;
+
+const DOCKBELL: &str = env!("CARGO_BIN_EXE_dockbell-under-test");
+const ENDLESS: &str = "(loop $again (br $again)) unreachable";
+const ALLOCATES: &str = "(loop $again (if (i32.eq (i32.const -1) (memory.grow (i32.const 16))) (then unreachable)) (br $again)) unreachable";
+const TIMEOUT: Duration = Duration::from_millis(100);
+
+fn plugin(guest: &Guest) -> Arc<Plugin> {
+    let plugin = load(&guest.component(), |config| {
+        config.timeout = TIMEOUT;
+        config.memory = 8 << 20;
+    });
+    plugin.unwrap()
+}
+
+/// A plugin whose honest work may take longer than that of those who loop.
+fn patient(guest: &Guest, memory: usize) -> Arc<Plugin> {
+    let plugin = load(&guest.component(), |config| {
+        config.timeout = Duration::from_secs(30);
+        config.memory = memory;
+    });
+    plugin.unwrap()
+}
+
+fn filter(accept: &str) -> Guest {
+    let mut guest = Guest::filter();
+    guest
+        .field("(table $table 10 funcref)")
+        .field("(func $deeper (param i32) (result i32) (i32.add (call $deeper (local.get 0)) (call $deeper (local.get 0))))")
+        .accept(accept);
+    guest
+}
+
+fn formatter(format: impl FnOnce(&mut Guest) -> String) -> Guest {
+    let mut guest = Guest::formatter();
+    let body = format(&mut guest);
+    guest.format(&body);
+    guest
+}
+
+fn plain() -> Plain {
+    Plain { hostname: "host".to_owned(), zone: jiff::tz::TimeZone::UTC }
+}
+
+async fn route(filter: Option<Arc<Plugin>>, formatter: Option<Arc<Plugin>>) -> Route {
+    let config = RouteConfig {
+        engines: vec![],
+        filters: vec![],
+        formatter: String::new(),
+        to: vec![],
+        group_by: GroupBy::None,
+        settle: Duration::ZERO,
+        window: Duration::ZERO,
+        window_max: Duration::ZERO,
+    };
+    let mut filters = Vec::new();
+    if let Some(filter) = filter {
+        filters.push(Guarded::start(filter, OnError::Pass).await.unwrap());
+    }
+    let formatter = match formatter {
+        Some(formatter) => RouteFormatter::start(formatter, plain()).await.unwrap(),
+        None => RouteFormatter::plain(plain()),
+    };
+    Route::new("default", &[], filters, Digest::new("default", &config), formatter)
+}
+
+/// What a route tells about as many events.
+async fn told(route: &mut Route, events: u64) -> Vec<Message> {
+    let now = Timestamp::now();
+    let event = Arc::new(event());
+    let mut told = Vec::new();
+    for seq in 1..=events {
+        route.take_one(seq, &event, now).await;
+        while let Some(turn) = route.turn(now) {
+            if let Some(batch) = turn.batch {
+                told.extend(route.messages(batch, now).await);
+            }
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn whatever_a_filter_does_its_events_are_told_and_the_message_names_it_and_the_limit() {
+    for (accept, limit) in [
+        (ENDLESS, "it took longer than 100 ms"),
+        (ALLOCATES, "it wanted more than its 8 MiB of memory"),
+        (
+            "(drop (table.grow $table (ref.null func) (i32.const 200000))) unreachable",
+            "it wanted more than 100000 table entries",
+        ),
+        ("(call $deeper (i32.const 1))", "call stack exhausted"),
+        ("unreachable", "it aborted (`unreachable`)"),
+        ("(i32.div_u (i32.const 1) (i32.const 0))", "integer divide by zero"),
+        ("(i32.load (i32.const -8))", "out of bounds memory access"),
+        // An error of 1 GiB, and one that is nowhere in its memory.
+        ("(call $error (i32.const 0) (i32.const 0x40000000))", "out of bounds"),
+        ("(call $error (i32.const -1) (i32.const 100))", "out of bounds"),
+        ("(i32.const -4)", "out of bounds"),
+        ("(i32.const 17)", "aligned"),
+    ] {
+        let mut route = route(Some(plugin(&filter(accept))), None).await;
+        let messages = told(&mut route, 3).await;
+        assert_eq!(messages.len(), 3, "{accept}");
+        for message in messages {
+            let text = message.notification.text().to_owned();
+            assert!(text.contains("note: filter `guest` failed, 1 event was passed unexamined: "), "{accept}: {text}");
+            assert!(text.contains(limit), "{accept}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_formatter_does_the_message_is_made_and_names_it_and_the_limit() {
+    let with_text = |call: &'static str| {
+        move |guest: &mut Guest| {
+            let text = guest.text("text");
+            call.replace("TEXT", &text)
+        }
+    };
+    let invalid = formatter(|guest| {
+        let (subject, text) = (guest.bytes(b"sub\xffject"), guest.text("text"));
+        format!("(call $message {subject} {text})")
+    });
+    let nothing = formatter(|_| "(call $list (i32.const 0) (i32.const 0))".to_owned());
+    let gibibyte = formatter(with_text("(call $message TEXT (i32.const 0) (i32.const 0x40000000))"));
+    let million = formatter(|_| "(call $list (i32.const 0) (i32.const 1000000))".to_owned());
+    for (guest, limit) in [
+        (formatter(|_| ENDLESS.to_owned()), "it took longer than 100 ms"),
+        (formatter(|_| ALLOCATES.to_owned()), "it wanted more than its 8 MiB of memory"),
+        (formatter(|_| "unreachable".to_owned()), "it aborted (`unreachable`)"),
+        (nothing, "it made no message"),
+        (invalid, "utf-8"),
+        (gibibyte, "out of bounds"),
+        (million, "out of bounds"),
+    ] {
+        let mut route = route(None, Some(plugin(&guest))).await;
+        for message in told(&mut route, 2).await {
+            let text = message.notification.text().to_owned();
+            assert!(text.contains("note: formatter `guest` failed, this is plain text: "), "{text}");
+            assert!(text.contains(limit), "{limit}: {text}");
+            assert!(text.contains("shop-web-1 die (exit 137, crashed)"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_text_of_a_gibibyte_that_is_really_there_is_not_copied() {
+    let guest = formatter(|guest| {
+        let subject = guest.text("large");
+        // 16,383 pages are a gibibyte less two.
+        format!(
+            "(drop (memory.grow (i32.const 16381))) (call $message {subject} (i32.const 65536) (i32.const 0x3ff00000))"
+        )
+    });
+    let mut route = route(None, Some(patient(&guest, 1 << 30))).await;
+    let messages = told(&mut route, 1).await;
+    let text = messages[0].notification.text();
+    assert!(text.contains("it is more than the 16 MiB that a call may hand over"), "{text}");
+}
+
+#[tokio::test]
+async fn a_filter_that_traps_first_always_or_every_third_time_costs_only_these_verdicts() {
+    // Counts in a text of the event's own making: the detail's length is the number of the event.
+    let on = |condition: &str| {
+        filter(&format!(
+            "(if {condition} (then unreachable)) (call $answer (i32.const 0))",
+            condition = condition.replace("NUMBER", "(i32.load offset=28 (local.get $event))")
+        ))
+    };
+    for (condition, passed) in [
+        ("(i32.eqz NUMBER)", vec![0]),
+        ("(i32.eqz (i32.rem_u NUMBER (i32.const 3)))", vec![0, 3, 6, 9]),
+        ("(i32.const 1)", (0..10).collect()),
+    ] {
+        let mut route = route(Some(patient(&on(condition), 8 << 20)), None).await;
+        let now = Timestamp::now();
+        let mut told = Vec::new();
+        for number in 0..10_usize {
+            let event = Arc::new(dockbell::event::Event { detail: "x".repeat(number).into(), ..event() });
+            route.take_one(number as u64 + 1, &event, now).await;
+            while let Some(turn) = route.turn(now) {
+                told.extend(turn.batch.into_iter().flat_map(|batch| batch.events).map(|event| event.detail.len()));
+            }
+        }
+        assert_eq!(told, passed, "{condition}");
+    }
+}
+
+#[tokio::test]
+async fn html_with_a_script_stays_in_the_form_for_html() {
+    let guest = formatter(|guest| {
+        let (plain, html) = (guest.text("text/plain"), guest.text("text/html"));
+        let (subject, text) = (guest.text("<script>alert(1)</script>"), guest.text("text"));
+        let script = guest.text("<p>hi</p><script>fetch('https://evil')</script>");
+        guest.field("(func $pair (param $at i32) (param $text i32) (param $len i32) (i32.store (local.get $at) (local.get $text)) (i32.store offset=4 (local.get $at) (local.get $len)))");
+        format!(
+            "(call $pair (i32.const 256) {subject}) (call $pair (i32.const 264) (i32.const 300) (i32.const 2))
+             (call $pair (i32.const 300) {plain}) (call $pair (i32.const 308) {text})
+             (call $pair (i32.const 316) {html}) (call $pair (i32.const 324) {script})
+             (call $list (i32.const 256) (i32.const 1))"
+        )
+    });
+    let mut route = route(None, Some(patient(&guest, 8 << 20))).await;
+    let messages = told(&mut route, 1).await;
+    let made = &messages[0].notification;
+    assert_eq!(made.text(), "text");
+    assert!(made.alternative("text/html").unwrap().contains("<script>"), "readers of mail run none");
+    assert_eq!(made.subject, "<script>alert(1)</script>", "a subject is text everywhere");
+}
+
+/// How many events a route with an honest filter takes in that long, all in one thread, with or without a hostile route
+/// beside it that has more events than it can take.
+async fn work_done(honest: &Arc<Plugin>, hostile: Option<&Arc<Plugin>>, time: Duration) -> u64 {
+    let mut filter = Guarded::start(Arc::clone(honest), OnError::Pass).await.unwrap();
+    let beside = match hostile {
+        None => None,
+        Some(hostile) => {
+            let mut filter = Guarded::start(Arc::clone(hostile), OnError::Pass).await.unwrap();
+            Some(tokio::spawn(async move {
+                let event = event();
+                loop {
+                    for _ in 0..100 {
+                        filter.accept(&event).await;
+                    }
+                    // Events come in batches.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }))
+        }
+    };
+    let done = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&done);
+    let work = tokio::spawn(async move {
+        let event = event();
+        loop {
+            for _ in 0..100 {
+                filter.accept(&event).await;
+            }
+            counted.fetch_add(100, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    tokio::time::sleep(time).await;
+    work.abort();
+    beside.inspect(|beside| beside.abort());
+    done.load(Ordering::Relaxed)
+}
+
+/// In the worst case, on one core: there the time that a hostile plugin takes is missing to all others. It is left alone
+/// after five failures, so that it takes five times its `timeout` in each half minute.
+#[tokio::test(flavor = "current_thread")]
+async fn a_hostile_plugin_slows_other_routes_by_no_more_than_a_tenth() {
+    const TIME: Duration = Duration::from_secs(2);
+    let honest = patient(&Guest::filter(), 8 << 20);
+    for accept in [ENDLESS, ALLOCATES, "unreachable", "(call $deeper (i32.const 1))"] {
+        let hostile = load(&filter(accept).component(), |config| {
+            config.timeout = Duration::from_millis(20);
+            config.memory = 8 << 20;
+        });
+        let hostile = hostile.unwrap();
+        // Another program on the machine may have its turn just then: a plugin that slows others does so each time.
+        let mut best: f64 = 0.0;
+        for _ in 0..5 {
+            let alone = work_done(&honest, None, TIME).await;
+            let beside = work_done(&honest, Some(&hostile), TIME).await;
+            best = best.max(beside as f64 / alone as f64);
+            if best >= 0.9 {
+                break;
+            }
+        }
+        println!("{accept}: {:.0} % of the work was done beside it", best * 100.0);
+        assert!(best >= 0.9, "{accept}: only {:.0} % of the work was done beside it", best * 100.0);
+    }
+}
+
+fn compiled(component: &[u8], limits: CompileLimits) -> Result<Arc<Plugin>, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), component).unwrap();
+    let compiler = Compiler::Child { program: DOCKBELL.into(), limits };
+    let config = PluginConfig::new(&file.path().to_string_lossy());
+    Runtime::with(compiler, None).unwrap().load("guest", &config).map_err(|refused| refused.to_string())
+}
+
+/// A section of a component.
+fn section(id: u8, content: &[u8], into: &mut Vec<u8>) {
+    into.push(id);
+    let mut length = content.len();
+    loop {
+        let low = u8::try_from(length & 0x7f).unwrap();
+        length >>= 7;
+        into.push(if length > 0 { low | 0x80 } else { low });
+        if length == 0 {
+            break;
+        }
+    }
+    into.extend_from_slice(content);
+}
+
+#[tokio::test]
+async fn a_component_of_200_mb_is_run_or_refused_and_leaves_nothing_behind() {
+    let resident = || {
+        let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() >> 10
+    };
+    let mut component = Guest::filter().component();
+    // A custom section with the name `x`.
+    let mut padding = vec![0; 200_000_000];
+    padding[..2].copy_from_slice(b"\x01x");
+    section(0, &padding, &mut component);
+    drop(padding);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &component).unwrap();
+    drop(component);
+    let before = resident();
+    let compiler = Compiler::Child { program: DOCKBELL.into(), limits: CompileLimits::default() };
+    let mut config = PluginConfig::new(&file.path().to_string_lossy());
+    config.timeout = Duration::from_secs(10);
+    let plugin = Runtime::with(compiler, None).unwrap().load("guest", &config).unwrap();
+    assert_eq!(Filter::start(plugin).await.unwrap().accept(&event()).await, Ok(true));
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64, "{grown} MiB were left behind");
+}
+
+#[test]
+fn components_within_components_end_at_a_limit() {
+    // 2,000 of them, one in the other.
+    let empty = b"\0asm\x0d\0\x01\0";
+    let mut nested = empty.to_vec();
+    for _ in 0..2_000 {
+        let mut outer = empty.to_vec();
+        section(4, &nested, &mut outer);
+        nested = outer;
+    }
+    let message = compiled(&nested, CompileLimits::default()).unwrap_err();
+    assert!(message.contains("plugin `guest`") && message.contains("\nhint: "), "{message}");
+}
+
+#[test]
+fn a_component_that_doubles_itself_thirty_times_ends_at_a_limit() {
+    let mut text = "(component $root (core module $m (memory 1))
+        (component $c0 (alias outer $root $m (core module $m)) (core instance (instantiate $m)))"
+        .to_owned();
+    for level in 1..=30 {
+        let before = level - 1;
+        let _ = writeln!(
+            text,
+            "(component $c{level} (alias outer $root $c{before} (component $x))
+               (instance (instantiate $x)) (instance (instantiate $x)))"
+        );
+    }
+    text.push_str("(instance (instantiate $c30)))");
+    let limits = CompileLimits { memory: 512 << 20, time: Duration::from_secs(10) };
+    let begun = Instant::now();
+    let message = compiled(&wat::parse_str(&text).unwrap(), limits).unwrap_err();
+    assert!(message.contains("plugin `guest`") && message.contains("\nhint: "), "{message}");
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    println!("after {:?}: {message}", begun.elapsed());
+}
