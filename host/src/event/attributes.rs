@@ -50,6 +50,16 @@ impl Attributes {
         })
     }
 
+    /// All names and values, one behind the other.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where each name ends in [`text`](Self::text), and where its value ends.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.ends.iter().copied()
+    }
+
     /// How many pairs there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -61,6 +61,11 @@ impl Declared {
         [Role::Filter, Role::Formatter].into_iter().filter(is).collect()
     }
 
+    /// Whether it takes events in their packed form, too.
+    pub(super) fn is_packed_filter(&self) -> bool {
+        self.ours().any(|(name, _)| name == "packed-filter")
+    }
+
     /// What it asks for.
     #[must_use]
     pub fn asks(&self) -> Vec<Ask> {

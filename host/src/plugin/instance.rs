@@ -43,6 +43,8 @@ struct Instance {
 struct Live {
     store: Store<Sandbox>,
     filter: Option<v0_1::filter::Guest>,
+    /// For events in their packed form, which costs less.
+    packed: Option<(v0_1::packed_filter::Guest, v0_1::Packed)>,
     formatter: Option<v0_1::formatter::Guest>,
 }
 
@@ -82,8 +84,13 @@ impl Filter {
     pub async fn accept(&mut self, event: &Event) -> Result<bool, CallError> {
         let limit = self.0.plugin.timeout;
         let live = self.0.live().await?;
-        let Some(guest) = &live.filter else { return Err(CallError::BadAnswer("it is no filter".to_owned())) };
-        let outcome = timeout(limit, v0_1::accept(guest, &mut live.store, event)).await;
+        let outcome = if let Some((guest, packed)) = &mut live.packed {
+            timeout(limit, v0_1::accept_packed(guest, &mut live.store, event, packed)).await
+        } else if let Some(guest) = &live.filter {
+            timeout(limit, v0_1::accept(guest, &mut live.store, event)).await
+        } else {
+            return Err(CallError::BadAnswer("it is no filter".to_owned()));
+        };
         self.0.end_call(outcome)
     }
 }
@@ -190,9 +197,11 @@ impl Live {
             |what: &'static str| move |error: wasmtime::Error| CallError::BadAnswer(format!("`{what}`: {error:#}"));
         let setup = plugin.setup.load(&mut store, &instance).map_err(misfit("configure"))?;
         let filter = plugin.filter.as_ref().map(|indices| indices.load(&mut store, &instance));
+        let packed = plugin.packed.as_ref().map(|indices| indices.load(&mut store, &instance));
         let formatter = plugin.formatter.as_ref().map(|indices| indices.load(&mut store, &instance));
         let mut live = Self {
             filter: filter.transpose().map_err(misfit("accept"))?,
+            packed: packed.transpose().map_err(misfit("accept"))?.map(|guest| (guest, v0_1::Packed::default())),
             formatter: formatter.transpose().map_err(misfit("format"))?,
             store,
         };

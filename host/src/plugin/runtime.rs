@@ -21,7 +21,7 @@ use super::granted::Granted;
 use super::http::SendRequest;
 use super::native::Trusted;
 use super::sandbox::Sandbox;
-use super::v0_1::{filter, formatter, logging, setup, state};
+use super::v0_1::{filter, formatter, logging, packed_filter, setup, state};
 use crate::config::PluginConfig;
 
 /// How often running guests are interrupted: the grain of `timeout`, and how long one guest may keep a thread.
@@ -53,6 +53,7 @@ pub struct Plugin {
     pub(super) pre: InstancePre<Sandbox>,
     pub(super) setup: setup::GuestIndices,
     pub(super) filter: Option<filter::GuestIndices>,
+    pub(super) packed: Option<packed_filter::GuestIndices>,
     pub(super) formatter: Option<formatter::GuestIndices>,
     pub(super) config: String,
     pub(super) timeout: Duration,
@@ -187,6 +188,11 @@ impl Runtime {
             engine: self.engine.clone(),
             setup: setup::GuestIndices::new(&pre).map_err(misfit)?,
             filter: is(Role::Filter).then(|| filter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
+            packed: declared
+                .is_packed_filter()
+                .then(|| packed_filter::GuestIndices::new(&pre))
+                .transpose()
+                .map_err(misfit)?,
             formatter: is(Role::Formatter).then(|| formatter::GuestIndices::new(&pre)).transpose().map_err(misfit)?,
             pre,
             config: serde_json::Value::Object(config.config.clone()).to_string(),

@@ -16,6 +16,7 @@ mod generated {
                 import dockbell:plugin/state@0.1.0;
                 export dockbell:plugin/setup@0.1.0;
                 export dockbell:plugin/filter@0.1.0;
+                export dockbell:plugin/packed-filter@0.1.0;
                 export dockbell:plugin/formatter@0.1.0;
             }
         ",
@@ -27,7 +28,7 @@ mod generated {
 
 use generated::dockbell::plugin::types;
 pub(super) use generated::dockbell::plugin::{logging, state};
-pub(super) use generated::exports::dockbell::plugin::{filter, formatter, setup};
+pub(super) use generated::exports::dockbell::plugin::{filter, formatter, packed_filter, setup};
 
 /// The package whose interfaces this file serves.
 pub(super) const PACKAGE: &str = "dockbell:plugin";
@@ -73,6 +74,59 @@ pub(super) async fn accept(
 ) -> wasmtime::Result<Result<bool, String>> {
     let pairs = Pairs::of(event);
     guest.call_accept(store, lower(event, &pairs)).await
+}
+
+/// The packed form of an event, in memory that is used again for the next one.
+#[derive(Default)]
+pub(super) struct Packed {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Packed {
+    fn fill(&mut self, event: &Event) {
+        self.text.clear();
+        self.ends.clear();
+        for text in [&*event.engine, &event.kind, &event.action, &event.detail, &event.actor_id, &event.scope] {
+            self.push(text);
+        }
+        let begin = self.end();
+        self.text.push_str(event.attributes.text());
+        let ends = event.attributes.ends().flat_map(|(middle, end)| [middle, end]);
+        self.ends.extend(ends.map(|end| begin.saturating_add(end)));
+        for (fact, value) in &event.facts {
+            self.push(fact.name());
+            self.push(value);
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.ends.push(self.end());
+    }
+
+    /// Of so much text as is above 4 GiB none can be handed to a plugin at all.
+    fn end(&self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Calls `accept` of `packed-filter`.
+pub(super) async fn accept_packed(
+    guest: &packed_filter::Guest,
+    store: &mut wasmtime::Store<super::sandbox::Sandbox>,
+    event: &Event,
+    packed: &mut Packed,
+) -> wasmtime::Result<Result<bool, String>> {
+    packed.fill(event);
+    let attributes = u32::try_from(event.attributes.len()).unwrap_or(u32::MAX);
+    let lowered = packed_filter::PackedEvent {
+        text: &packed.text,
+        ends: &packed.ends,
+        attributes,
+        time_nanos: event.time_nanos,
+    };
+    guest.call_accept(store, lowered).await
 }
 
 /// Calls `format`.

@@ -21,11 +21,13 @@ struct Arena {
     next: Cell<usize>,
     /// How many are alive.
     live: Cell<usize>,
+    /// Whether it is lent to what the plugin itself allocates.
+    lent: Cell<bool>,
 }
 
 impl Arena {
     const fn new() -> Self {
-        Self { memory: UnsafeCell::new([0; BYTES]), next: Cell::new(0), live: Cell::new(0) }
+        Self { memory: UnsafeCell::new([0; BYTES]), next: Cell::new(0), live: Cell::new(0), lent: Cell::new(false) }
     }
 
     /// Memory of this size (not 0) and alignment (a power of two, at most 16), if there is room.
@@ -69,6 +71,15 @@ unsafe impl Sync for Memory {}
 #[global_allocator]
 static MEMORY: Memory = Memory(Arena::new());
 
+/// What is allocated meanwhile is an argument, too: pieces of what dockbell has handed over.
+#[cfg(not(test))]
+pub(crate) fn lend<T>(make: impl FnOnce() -> T) -> T {
+    MEMORY.0.lent.set(true);
+    let made = make();
+    MEMORY.0.lent.set(false);
+    made
+}
+
 impl Memory {
     /// What dockbell asks for, in the words of the canonical ABI: memory for an argument or, where there is an `old` one, more
     /// of it.
@@ -102,6 +113,11 @@ impl Memory {
 unsafe impl GlobalAlloc for Memory {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if self.0.lent.get()
+            && let Some(memory) = self.0.take(layout.size(), layout.align())
+        {
+            return memory;
+        }
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }

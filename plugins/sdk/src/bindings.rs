@@ -39,6 +39,17 @@ pub mod filter {
     });
 }
 
+pub mod packed_filter {
+    wit_bindgen::generate!({
+        path: "../../wit/v0.1",
+        inline: "package dockbell:sdk; world packed-filter-part { export dockbell:plugin/packed-filter@0.1.0; }",
+        generate_all,
+        pub_export_macro: true,
+        export_macro_name: "export_packed_filter_part",
+        default_bindings_module: "dockbell_plugin::hidden::packed_filter",
+    });
+}
+
 pub mod formatter {
     wit_bindgen::generate!({
         path: "../../wit/v0.1",

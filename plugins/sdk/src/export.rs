@@ -60,7 +60,14 @@ macro_rules! export_filter {
                     PLUGIN.with(|slot| slot.call(|plugin| $crate::Filter::accept(plugin, &event)))
                 }
             }
+            impl $crate::hidden::packed_filter::exports::dockbell::plugin::packed_filter::Guest for Component {
+                fn accept(event: $crate::hidden::PackedEvent) -> ::std::result::Result<bool, ::std::string::String> {
+                    let event = $crate::hidden::unpack(&event);
+                    PLUGIN.with(|slot| slot.call(|plugin| $crate::Filter::accept(plugin, &event)))
+                }
+            }
     $crate::hidden::filter::export_filter_part!(Component with_types_in $crate::hidden::filter);
+    $crate::hidden::packed_filter::export_packed_filter_part!(Component with_types_in $crate::hidden::packed_filter);
         };
     };
 }

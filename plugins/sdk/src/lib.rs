@@ -38,6 +38,7 @@ mod arena;
 mod bindings;
 mod event;
 mod export;
+mod packed;
 pub mod state;
 pub mod text;
 pub mod time;
@@ -49,6 +50,8 @@ pub use export::{Filter, Formatter, Level, log};
 /// What the exporting macros refer to; not for use by hand.
 #[doc(hidden)]
 pub mod hidden {
-    pub use crate::bindings::{filter, formatter, setup};
+    pub use crate::bindings::packed_filter::exports::dockbell::plugin::packed_filter::PackedEvent;
+    pub use crate::bindings::{filter, formatter, packed_filter, setup};
     pub use crate::export::{Slot, catch_panics};
+    pub use crate::packed::unpack;
 }
