@@ -144,3 +144,33 @@ fn the_image_policy_in_zig_tells_what_its_readme_says() {
 fn the_rate_limit_in_go_tells_what_its_readme_says() {
     example("go", "rate-limit");
 }
+
+#[test]
+fn a_new_plugin_in_python_works_as_its_readme_says() {
+    template("python");
+}
+
+#[test]
+fn a_new_plugin_in_javascript_works_as_its_readme_says() {
+    template("js");
+}
+
+#[test]
+fn a_new_plugin_in_typescript_works_as_its_readme_says() {
+    template("ts");
+}
+
+#[test]
+fn the_on_call_calendar_in_python_tells_what_its_readme_says() {
+    example("python", "on-call");
+}
+
+#[test]
+fn the_markdown_in_javascript_tells_what_its_readme_says() {
+    example("javascript", "markdown");
+}
+
+#[test]
+fn the_slack_blocks_in_typescript_tell_what_their_readme_says() {
+    example("typescript", "slack-blocks");
+}

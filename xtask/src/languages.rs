@@ -14,8 +14,15 @@ use crate::plugins::root;
 use crate::tools;
 
 /// The examples' folders, what they are written in, and how the files end that are the plugin's own source.
-const LANGUAGES: &[(&str, &str, &str)] =
-    &[("rust", "Rust", "rs"), ("c", "C", "c"), ("zig", "Zig", "zig"), ("go", "Go", "go")];
+const LANGUAGES: &[(&str, &str, &str)] = &[
+    ("rust", "Rust", "rs"),
+    ("c", "C", "c"),
+    ("zig", "Zig", "zig"),
+    ("go", "Go", "go"),
+    ("javascript", "JavaScript", "js"),
+    ("typescript", "TypeScript", "ts"),
+    ("python", "Python", "py"),
+];
 
 const README: &str = "examples/plugins/README.md";
 const MARKS: (&str, &str) = ("<!-- languages -->\n", "<!-- /languages -->");

@@ -41,7 +41,9 @@ pub(crate) fn need(program: &str, package: &str) -> Result<()> {
 /// A Python with a mail server and compilers; answers its path.
 pub(crate) fn python() -> Result<PathBuf> {
     let packages = PYTHON_PACKAGES.join("\n");
-    Ok(environment("venv", &packages).context("cannot install the mail server of the tests and the compilers")?.join("bin/python"))
+    Ok(environment("venv", &packages)
+        .context("cannot install the mail server of the tests and the compilers")?
+        .join("bin/python"))
 }
 
 /// What builds plugins in Python, and the packages of the example; answers the folder of their environment.
