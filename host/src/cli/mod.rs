@@ -53,6 +53,8 @@ enum Command {
     CompileComponent {
         /// Limit of memory in bytes
         memory: u64,
+        /// Limit of processor time in seconds
+        seconds: u64,
     },
 }
 
@@ -129,7 +131,7 @@ pub fn main() -> ExitCode {
         logging::start();
     }
     let done = match command {
-        Command::CompileComponent { memory } => Ok(compile_component(memory)),
+        Command::CompileComponent { memory, seconds } => Ok(compile_component(memory, seconds)),
         Command::Watch(args) => block_on(watch::run(args)),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Check(args) => block_on(check::run(args)),

@@ -4,7 +4,8 @@ mod mask;
 
 use std::fmt::Write as _;
 
-use dockbell_plugin::{Alternative, Batch, Event, Formatter, Notification, export_formatter, text, time};
+use dockbell_plugin::time::{Offset, Time};
+use dockbell_plugin::{Alternative, Batch, Event, Formatter, Notification, export_formatter, short_id, text};
 use serde::Deserialize;
 
 use crate::mask::Mask;
@@ -50,7 +51,7 @@ impl Audit {
     fn line(&self, event: &Event) -> String {
         let mut line = format!(
             "{} {} {} {}",
-            time::rfc3339(event.time_nanos),
+            Time::at(event.time_nanos, Offset::default()).rfc3339(),
             text::clean(&event.engine),
             text::clean(&event.action),
             text::clean(event.who())
@@ -60,7 +61,7 @@ impl Audit {
         }
         for (key, name) in [("image", "image"), ("exit", "exitCode"), ("exec", "execID"), ("signal", "signal")] {
             if let Some(value) = event.attribute(name) {
-                let _ = write!(line, " {key}={}", text::cut(&text::clean(value), 80));
+                let _ = write!(line, " {key}={}", text::cut(&text::clean(short_id(value)), 80));
             }
         }
         line
@@ -85,7 +86,7 @@ mod tests {
         };
         let batch = Batch { total: 1, events: vec![event], ..Batch::default() };
         let made = audit.format(&batch).unwrap();
-        let line = "1970-01-01T00:00:00Z local exec_create db-1 command=\"mysql --password=*** --pin ***\"";
+        let line = "1970-01-01T00:00:00.000000000Z local exec_create db-1 command=\"mysql --password=*** --pin ***\"";
         assert_eq!(made[0].alternatives[0].content, format!("{line}\n"));
         assert_eq!(made[0].subject, format!("audit: {line}"));
     }

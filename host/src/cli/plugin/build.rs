@@ -15,7 +15,7 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// What `plugin build` takes.
 #[derive(Debug, Args)]
-pub(super) struct BuildArgs {
+pub(in crate::cli) struct BuildArgs {
     /// The plugin's folder
     #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,

@@ -16,7 +16,7 @@ const PLACEHOLDER: (&str, &str) = ("my-plugin", "my_plugin");
 
 /// What `plugin new` takes.
 #[derive(Debug, Args)]
-pub(super) struct NewArgs {
+pub(in crate::cli) struct NewArgs {
     /// The plugin's name: lower-case letters, digits and `-`
     #[arg(value_name = "NAME")]
     name: PluginName,

@@ -12,15 +12,15 @@ use crate::plugin::runtime::settings;
 /// What stands on the standard output is why the component is refused.
 pub(super) const UNFIT: u8 = 3;
 
-/// What a program does whose first argument is [`COMPILE_COMPONENT`](super::COMPILE_COMPONENT) and whose second is the
-/// limit of its memory in bytes: it reads a component from its standard input, writes the machine code to its standard
-/// output, and ends. Sees no environment, needs no file.
+/// What a program does whose first argument is [`COMPILE_COMPONENT`](super::COMPILE_COMPONENT), and whose others are the
+/// limits of its memory in bytes and of its processor time in seconds: it reads a component from its standard input, writes
+/// the machine code to its standard output, and ends. Sees no environment, needs no file.
 ///
 /// Exit codes: 0 (compiled), 3 (the reason for a refusal is on the standard output), 1 (the reason for a failure is on the
 /// standard error output). A signal ends it where a limit is reached, or its parent is gone.
 #[must_use]
-pub fn compile_component(memory: u64) -> ExitCode {
-    match compile(memory) {
+pub fn compile_component(memory: u64, seconds: u64) -> ExitCode {
+    match compile(memory, seconds) {
         Ok(code) => code,
         Err(error) => {
             // Nobody is left to be told where this fails, too.
@@ -30,8 +30,8 @@ pub fn compile_component(memory: u64) -> ExitCode {
     }
 }
 
-fn compile(memory: u64) -> wasmtime::Result<ExitCode> {
-    limit(memory)?;
+fn compile(memory: u64, seconds: u64) -> wasmtime::Result<ExitCode> {
+    limit(memory, seconds)?;
     let mut bytes = Vec::new();
     stdin().lock().read_to_end(&mut bytes)?;
     let engine = Engine::new(&settings())?;
@@ -46,11 +46,13 @@ fn compile(memory: u64) -> wasmtime::Result<ExitCode> {
 }
 
 /// Limits this process for good, before it reads anything.
-fn limit(memory: u64) -> rustix::io::Result<()> {
-    // Its parent limits the time; where that was killed nobody wants the result any more.
+fn limit(memory: u64, seconds: u64) -> rustix::io::Result<()> {
+    // Where its parent was killed nobody wants the result any more.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let at = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
     // Not the address space: Cranelift's threads reserve more of it than they use.
     setrlimit(Resource::Data, at(memory))?;
+    // The first limit is said by a signal of its own (SIGXCPU); at the second the kernel kills.
+    setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: Some(seconds.saturating_add(1)) })?;
     setrlimit(Resource::Core, at(0))
 }

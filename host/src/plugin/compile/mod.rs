@@ -38,7 +38,8 @@ pub struct CompileLimits {
     /// Bytes of memory that the process may write to (`RLIMIT_DATA`). Default 2 GiB; CPython, the largest component known
     /// (18 MB), takes 350 MiB on 2 cores.
     pub memory: u64,
-    /// Time by the clock, to the second. Default 2 min; CPython takes 4.5 s on 2 cores.
+    /// Processor time of all threads together, in whole seconds (`RLIMIT_CPU`). Default 2 min; CPython takes 4.5 s on 2
+    /// cores. By the clock it may take ten times that: other programs want the processor, too.
     pub time: Duration,
 }
 

@@ -16,16 +16,21 @@ use super::{COMPILE_COMPONENT, CompileError, CompileLimits};
 
 /// Machine code that is taken at most: 1 GiB. That of the bundled plugins has half a MiB each.
 const MAX_OUTPUT: u64 = 1 << 30;
+/// How much more time may pass by the clock than the processor works.
+const WAITING: u32 = 10;
+/// The signal of `RLIMIT_CPU`.
+const SIGXCPU: i32 = 24;
 /// Bytes kept of what the child says about its own end.
 const MAX_SAID: u64 = 4096;
 /// What Rust says when memory was refused, before it aborts (`library/std/src/alloc.rs`).
 const NO_MEMORY: &str = "memory allocation of ";
 
-/// Starts the child: the limit is its argument, its environment is empty.
+/// Starts the child: the limits are its arguments, its environment is empty.
 pub(super) fn start(program: &Path, limits: CompileLimits) -> io::Result<Child> {
+    let seconds = limits.time.as_secs() + u64::from(limits.time.subsec_nanos() > 0);
     Command::new(program)
         .arg0("dockbell")
-        .args([COMPILE_COMPONENT, &limits.memory.to_string()])
+        .args([COMPILE_COMPONENT, &limits.memory.to_string(), &seconds.to_string()])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -42,6 +47,7 @@ pub(super) fn compile(
     bytes: &[u8],
 ) -> Result<Vec<u8>, CompileError> {
     let began = Instant::now();
+    let patience = limits.time.saturating_mul(WAITING);
     let (input, output, said) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
         // A child that ends early does not read to the end; its status says why.
@@ -50,10 +56,10 @@ pub(super) fn compile(
         let (sender, receiver) = channel();
         // The receiver waits for as long as this runs.
         scope.spawn(move || sender.send(output.map(|output| all(output, MAX_OUTPUT)).unwrap_or_default()));
-        let output = wait(&receiver, limits.time, Progress::new(plugin, bytes.len()));
+        let output = wait(&receiver, patience, Progress::new(plugin, bytes.len()));
         // Where its output has ended so has the child, or it is about to: this does not touch its status then.
         let killed = output.is_none();
-        let status = end(&mut child, killed, limits.time.saturating_sub(began.elapsed()));
+        let status = end(&mut child, killed, patience.saturating_sub(began.elapsed()));
         let said = said.join().unwrap_or_default();
         match (output, status) {
             (Some(output), Ok(status)) => verdict(output, status, &String::from_utf8_lossy(&said), limits),
@@ -112,6 +118,9 @@ fn verdict(output: Vec<u8>, status: ExitStatus, said: &str, limits: CompileLimit
     // Rust's own memory, and that of the system calls which wasmtime and its threads make.
     if said.contains(NO_MEMORY) || said.contains("Cannot allocate memory") {
         return Err(CompileError::Memory(limits.memory));
+    }
+    if status.signal() == Some(SIGXCPU) {
+        return Err(CompileError::Time(limits.time));
     }
     Err(CompileError::Crashed(match status.signal() {
         Some(9) => "it was killed (signal 9), as the kernel does where the machine or the container has no memory left"

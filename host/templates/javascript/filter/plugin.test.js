@@ -6,18 +6,19 @@ import { test } from "node:test";
 import { event } from "./dockbell/index.js";
 import { MyPlugin } from "./plugin.js";
 
-const died = (name) => event({ action: "die", attributes: { name }, facts: { cause: "crashed" } });
+const ended = (exitCode) => event({ action: "die", attributes: { exitCode, name: "web-1" } });
 
-test("only what is named passes", () => {
-  const plugin = new MyPlugin({ names: ["shop-web-1"] });
-  assert.equal(plugin.accept(died("shop-web-1")), true);
-  assert.equal(plugin.accept(died("blog-web-1")), false);
+test("only an exit code of its own passes", () => {
+  const plugin = new MyPlugin({});
+  assert.equal(plugin.accept(ended("3")), true);
+  assert.equal(plugin.accept(ended("0")), false);
+  assert.equal(plugin.accept(event({ action: "start" })), false);
 });
 
-test("without configuration everything passes", () => {
-  assert.equal(new MyPlugin({}).accept(died("blog-web-1")), true);
+test("the lowest exit code is configured", () => {
+  assert.equal(new MyPlugin({ lowest: 4 }).accept(ended("3")), false);
 });
 
 test("a wrong configuration is refused", () => {
-  assert.throws(() => new MyPlugin({ names: 1 }), /`names` must be a list/);
+  assert.throws(() => new MyPlugin({ lowest: "all" }), /`lowest` must be an exit code/);
 });

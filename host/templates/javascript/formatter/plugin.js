@@ -1,31 +1,18 @@
-// my-plugin: one line for each event.
-//
-//     config = { title = "What happened" }
+// my-plugin: one line per event.
 
-import { exportFormatter, fact, message, PluginError, who } from "./dockbell/index.js";
+import { exportFormatter, fact, message, who } from "./dockbell/index.js";
 
 export class MyPlugin {
-  constructor(config) {
-    const { title = "" } = config;
-    if (typeof title !== "string") throw new PluginError("`title` must be a text");
-    this.title = title;
-  }
-
   /** The messages for a batch, at least one. */
   format(batch) {
-    const lines = batch.events.map(line);
+    const lines = batch.events.map((event) => `${event.engine} ${who(event)} ${event.action}`);
     if (batch.total > batch.events.length) lines.push(`${batch.total} events in all: the first and the last are shown`);
     // Gaps, late events, plugins that failed: the reader must know.
     for (const note of batch.notes) lines.push(`note: ${note}`);
-    const title = this.title || (batch.total === 1 ? "1 event" : `${batch.total} events`);
+    const subject = `${batch.total} events of ${batch.group || batch.route}`;
     const severity = batch.events.some(isTrouble) ? "error" : "info";
-    return [message(title, { "text/plain": `${lines.join("\n")}\n` }, { severity })];
+    return [message(subject, { "text/plain": `${lines.join("\n")}\n` }, { severity })];
   }
-}
-
-function line(event) {
-  const time = new Date(event.timeNanos / 1e6).toISOString().slice(11, 19);
-  return [time, who(event), event.action, event.detail, fact(event, "cause")].filter(Boolean).join(" ");
 }
 
 function isTrouble(event) {

@@ -1,10 +1,9 @@
-"""my-plugin: lets pass what happens to the containers that are named in its configuration.
+"""my-plugin: tells only containers that ended with an exit code of their own.
 
-    config = { names = ["shop-web-*", "shop-db-*"] }
+    config = { lowest = 2 }
 """
 
 import logging
-from fnmatch import fnmatchcase
 
 from dockbell import Event, PluginError, export_filter
 
@@ -13,14 +12,16 @@ log = logging.getLogger(__name__)
 
 class MyPlugin:
     def __init__(self, config: dict) -> None:
-        self.names = config.get("names", ["*"])
-        if not isinstance(self.names, list):
-            raise PluginError('`names` must be a list, such as ["shop-web-*"]')
-        log.debug("looks for %s", self.names)
+        # The lowest exit code that is told.
+        self.lowest = config.get("lowest", 1)
+        if not isinstance(self.lowest, int):
+            raise PluginError("`lowest` must be an exit code, such as 2")
+        log.debug("tells exit codes from %d", self.lowest)
 
     def accept(self, event: Event) -> bool:
         """True lets the event pass."""
-        return any(fnmatchcase(event.who(), name) for name in self.names)
+        code = event.attribute("exitCode")
+        return event.action == "die" and code != "" and int(code) >= self.lowest
 
 
 Setup, Filter = export_filter(MyPlugin)

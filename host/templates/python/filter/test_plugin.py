@@ -6,22 +6,23 @@ from dockbell import Event, PluginError
 from plugin import MyPlugin
 
 
-def event(name: str) -> Event:
-    return Event(action="die", attributes=[("name", name)], facts=[("cause", "crashed")])
+def ended(code: str) -> Event:
+    return Event(action="die", attributes=[("exitCode", code), ("name", "web-1")])
 
 
 class MyPluginTest(unittest.TestCase):
-    def test_only_what_is_named_passes(self):
-        plugin = MyPlugin({"names": ["shop-*"]})
-        self.assertTrue(plugin.accept(event("shop-web-1")))
-        self.assertFalse(plugin.accept(event("blog-web-1")))
+    def test_only_an_exit_code_of_its_own_passes(self):
+        plugin = MyPlugin({})
+        self.assertTrue(plugin.accept(ended("3")))
+        self.assertFalse(plugin.accept(ended("0")))
+        self.assertFalse(plugin.accept(Event(action="start")))
 
-    def test_without_configuration_everything_passes(self):
-        self.assertTrue(MyPlugin({}).accept(event("blog-web-1")))
+    def test_the_lowest_exit_code_is_configured(self):
+        self.assertFalse(MyPlugin({"lowest": 4}).accept(ended("3")))
 
     def test_a_wrong_configuration_is_refused(self):
-        with self.assertRaisesRegex(PluginError, "`names` must be a list"):
-            MyPlugin({"names": 1})
+        with self.assertRaisesRegex(PluginError, "`lowest` must be an exit code"):
+            MyPlugin({"lowest": "all"})
 
 
 if __name__ == "__main__":

@@ -5,16 +5,14 @@ import unittest
 from dockbell import Batch, Event
 from plugin import MyPlugin
 
-CRASH = Event(
-    action="die", time_nanos=1_795_331_484_283_292_298, attributes=[("name", "web-1")], facts=[("cause", "crashed")]
-)
+CRASH = Event(engine="local", action="die", attributes=[("name", "web-1")], facts=[("cause", "crashed")])
 
 
 class MyPluginTest(unittest.TestCase):
     def test_each_event_has_a_line(self):
         (made,) = MyPlugin({}).format(Batch(total=1, events=[CRASH]))
-        self.assertEqual(made.subject, "1 event")
-        self.assertEqual(made.alternatives[0].content, "07:11:24 web-1 die crashed\n")
+        self.assertEqual(made.subject, "1 events of default")
+        self.assertEqual(made.alternatives[0].content, "local web-1 die\n")
         self.assertEqual(made.fields, [("severity", "error")])
 
     def test_nothing_is_left_out_silently(self):

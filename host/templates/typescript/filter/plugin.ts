@@ -1,22 +1,24 @@
-// my-plugin: lets pass what happens to the containers that are named in its configuration.
+// my-plugin: tells only containers that ended with an exit code of their own.
 //
-//     config = { names = ["shop-web-1", "shop-db-1"] }
+//     config = { lowest = 2 }
 
-import { exportFilter, log, PluginError, who } from "./dockbell/index.js";
+import { attribute, exportFilter, log, PluginError } from "./dockbell/index.js";
 import type { Config, Event, Filter } from "./dockbell/index.js";
 
 export class MyPlugin implements Filter {
-  private readonly names: Set<unknown>;
+  private readonly lowest: number;
 
-  constructor({ names = [] }: Config) {
-    if (!Array.isArray(names)) throw new PluginError('`names` must be a list, such as ["shop-web-1"]');
-    this.names = new Set(names);
-    log.debug("looks for", names);
+  constructor({ lowest = 1 }: Config) {
+    if (typeof lowest !== "number") throw new PluginError("`lowest` must be an exit code, such as 2");
+    // The lowest exit code that is told.
+    this.lowest = lowest;
+    log.debug("tells exit codes from", lowest);
   }
 
   /** true lets the event pass. */
   accept(event: Event): boolean {
-    return this.names.size === 0 || this.names.has(who(event));
+    const code = attribute(event, "exitCode");
+    return event.action === "die" && code !== undefined && Number(code) >= this.lowest;
   }
 }
 

@@ -7,16 +7,16 @@ import { batch, event } from "./dockbell/index.js";
 import { MyPlugin } from "./plugin.js";
 
 const crash = event({
+  engine: "local",
   action: "die",
-  timeNanos: 1_795_331_484_283_292_298,
   attributes: { name: "web-1" },
   facts: { cause: "crashed" },
 });
 
 test("each event has a line", () => {
   const [made] = new MyPlugin({}).format(batch([crash]));
-  assert.equal(made?.subject, "1 event");
-  assert.equal(made?.alternatives[0]?.content, "07:11:24 web-1 die crashed\n");
+  assert.equal(made?.subject, "1 events of default");
+  assert.equal(made?.alternatives[0]?.content, "local web-1 die\n");
   assert.deepEqual(made?.fields, [["severity", "error"]]);
 });
 

@@ -63,7 +63,7 @@ use files;
 
 /// The plugin interface.
 pub(super) const WIT: Files = files!(
-    "../wit/v0.1": "filter.wit", "formatter.wit", "logging.wit", "setup.wit", "state.wit", "types.wit", "worlds.wit"
+    "../wit/v0.1": "filter.wit", "formatter.wit", "logging.wit", "packed-filter.wit", "setup.wit", "state.wit", "types.wit", "worlds.wit"
 );
 /// Recorded events, for every plugin.
 const EVENTS: Files = files!("templates/any": "events.jsonl");

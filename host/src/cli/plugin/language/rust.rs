@@ -16,7 +16,7 @@ pub(super) const RECIPE: Recipe = Recipe {
     formatter: files!("templates/rust/formatter": "Cargo.toml", "README.md", "src/lib.rs"),
     library: |_| {
         let mut sdk = fixed(
-            files!("../plugins/sdk": "Cargo.toml", "src/arena.rs", "src/bindings.rs", "src/event.rs", "src/export.rs", "src/lib.rs", "src/state.rs", "src/text.rs", "src/time.rs"),
+            files!("../plugins/sdk": "Cargo.toml", "src/arena.rs", "src/bindings.rs", "src/event.rs", "src/export.rs", "src/lib.rs", "src/packed.rs", "src/state.rs", "src/text.rs", "src/time.rs"),
         );
         // From there it finds the interface at the same place as in dockbell's own repository.
         sdk.iter_mut().for_each(|file| file.path = Path::new("crates/sdk").join(&file.path));
