@@ -120,12 +120,8 @@ pub(super) async fn accept_packed(
 ) -> wasmtime::Result<Result<bool, String>> {
     packed.fill(event);
     let attributes = u32::try_from(event.attributes.len()).unwrap_or(u32::MAX);
-    let lowered = packed_filter::PackedEvent {
-        text: &packed.text,
-        ends: &packed.ends,
-        attributes,
-        time_nanos: event.time_nanos,
-    };
+    let lowered =
+        packed_filter::PackedEvent { text: &packed.text, ends: &packed.ends, attributes, time_nanos: event.time_nanos };
     guest.call_accept(store, lowered).await
 }
 
