@@ -1,10 +1,10 @@
 //! What a route has missed, read from the journal.
 
 use std::future::ready;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::{line, patience};
@@ -19,7 +19,7 @@ pub(super) struct Backlog {
     store: Store,
     through: u64,
     /// What comes next; none when all was read.
-    next: Option<Pin<Box<dyn Future<Output = Result<Vec<Stored>, StoreError>> + Send>>>,
+    next: Option<BoxFuture<'static, Result<Vec<Stored>, StoreError>>>,
 }
 
 /// Events that were stored together.
