@@ -3,7 +3,7 @@ const std = @import("std");
 const dockbell = @import("dockbell");
 
 const Config = struct {
-    /// Registries, or paths in them (`docker.io/library`, `ghcr.io/acme`), from which images may come; empty: all.
+    /// Registries, or paths in them (`docker.io/library`, `registry.example.com/acme`), from which images may come; empty: all.
     allowed: []const []const u8 = &.{},
     /// Tags that are not allowed; an image without a tag has `latest`.
     @"forbidden-tags": []const []const u8 = &.{"latest"},
@@ -19,7 +19,7 @@ pub fn configure(json: []const u8) !void {
     policy = try dockbell.config(Config, json);
     for (policy.allowed) |path| {
         if (path.len == 0 or path[path.len - 1] == '/')
-            return dockbell.fail("`allowed` has `{s}`; write a registry or a path in it, such as `ghcr.io/acme`", .{path});
+            return dockbell.fail("`allowed` has `{s}`; write a registry or a path in it, such as `registry.example.com/acme`", .{path});
     }
 }
 
@@ -108,11 +108,11 @@ fn tells(image: []const u8) !bool {
 
 test "only images from allowed places are quiet" {
     try configure(
-        \\{"allowed": ["docker.io/library", "ghcr.io/acme", "localhost:5000"]}
+        \\{"allowed": ["docker.io/library", "registry.example.com/acme", "localhost:5000"]}
     );
-    for ([_][]const u8{ "redis:7.2", "ghcr.io/acme/web:1", "localhost:5000/any/thing:2", "docker.io/library/redis:7" }) |quiet|
+    for ([_][]const u8{ "redis:7.2", "registry.example.com/acme/web:1", "localhost:5000/any/thing:2", "docker.io/library/redis:7" }) |quiet|
         try std.testing.expect(!try tells(quiet));
-    for ([_][]const u8{ "evil/redis:7", "ghcr.io/acmeevil/web:1", "ghcr.io.evil.example/acme/web:1", "quay.io/x:1" }) |told|
+    for ([_][]const u8{ "evil/redis:7", "registry.example.com/acmeevil/web:1", "registry.example.com.evil.example/acme/web:1", "other.example/x:1" }) |told|
         try std.testing.expect(try tells(told));
 }
 
@@ -131,7 +131,7 @@ test "a digest can be demanded" {
 
 test "only what starts is judged, and mistakes are named" {
     try std.testing.expect(!try accept(&.{ .kind = .of("container"), .action = .of("die") }));
-    try std.testing.expectError(error.Told, configure("{\"allowed\": [\"ghcr.io/\"]}"));
+    try std.testing.expectError(error.Told, configure("{\"allowed\": [\"registry.example.com/\"]}"));
     try std.testing.expectError(error.Told, configure("{\"tags\": []}"));
     try std.testing.expectEqualStrings(
         "unknown key `tags`; there is `allowed`, `forbidden-tags`, `digest`, `actions`",

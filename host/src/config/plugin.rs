@@ -28,7 +28,7 @@ pub const BUNDLED: [&str; 3] = ["match", "email", "json"];
 pub struct PluginConfig {
     /// `component`: a bundled plugin's name (`match`, `email`, `json`), or the path of a component; relative to the
     /// configuration file. Or a component in an OCI registry, as `wkg` publishes it, by the digest of its manifest:
-    /// `oci://ghcr.io/owner/name@sha256:…`. It is fetched once, into the state directory. Default: the table's own name.
+    /// `oci://registry.example.com/owner/name@sha256:…`. It is fetched once, into the state directory. Default: the table's own name.
     pub component: String,
     /// `sha256`: the digest of the component's file, which is then run with no other content. Default: any content.
     pub sha256: Option<Sha256>,

@@ -9,7 +9,7 @@ use super::HttpUrl;
 use super::digest::Sha256;
 use super::problem::Mistake;
 
-const FORMS: &str = "such as `oci://ghcr.io/owner/name@sha256:…`";
+const FORMS: &str = "such as `oci://registry.example.com/owner/name@sha256:…`";
 
 /// Longest name of a repository, and of a tag (OCI distribution specification 1.1).
 const LONGEST: [usize; 2] = [255, 128];
@@ -84,10 +84,6 @@ impl Reference {
 
     fn url(&self, rest: &str) -> HttpUrl {
         let mut url = self.registry.clone();
-        // Docker's own registry is elsewhere than it is called.
-        if url.host_str() == Some("docker.io") {
-            let _ = url.set_host(Some("registry-1.docker.io"));
-        }
         url.set_path(&format!("/v2/{}/{rest}", self.repository));
         HttpUrl::from(url)
     }
@@ -171,7 +167,13 @@ mod tests {
 
     #[test]
     fn references_are_shown_as_they_are_read() {
-        for name in ["ghcr.io/owner/name", "ghcr.io/o/n:1.0", "localhost:5000/n", "[::1]:5000/n", "10.0.0.1/a/b/c"] {
+        for name in [
+            "registry.example.com/owner/name",
+            "registry.example.com/o/n:1.0",
+            "localhost:5000/n",
+            "[::1]:5000/n",
+            "10.0.0.1/a/b/c",
+        ] {
             for text in [format!("oci://{name}@sha256:{}", digest()), format!("oci+http://{name}")] {
                 assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
             }
@@ -185,13 +187,15 @@ mod tests {
             format!("{url}{}", url.path_and_query())
         };
         let by_digest = format!("/v2/o/n/manifests/sha256:{}", digest());
-        assert_eq!(of(&format!("oci://ghcr.io/o/n:1@sha256:{}", digest())), format!("https://ghcr.io{by_digest}"));
+        assert_eq!(
+            of(&format!("oci://registry.example.com/o/n:1@sha256:{}", digest())),
+            format!("https://registry.example.com{by_digest}")
+        );
         assert_eq!(
             of(&format!("oci://localhost:5000/o/n@sha256:{}", digest())),
             format!("http://localhost:5000{by_digest}")
         );
         assert_eq!(of("oci+http://registry/o/n"), "http://registry/v2/o/n/manifests/latest");
-        assert_eq!(of("oci://docker.io/o/n:2"), "https://registry-1.docker.io/v2/o/n/manifests/2");
     }
 
     #[test]
