@@ -307,6 +307,10 @@ async fn refused_content_is_sent_once_more_as_text_alone_and_then_given_up() {
     outbox.all_told().await;
     let letter = outbox.store.letters(message(1, "").id).await.unwrap().remove(0);
     assert!(letter.attempts[0].outcome.contains("554 5.7.1 no HTML here"), "{:?}", letter.attempts);
+    let full = String::from_utf8(letter.wire.unwrap().to_vec()).unwrap();
+    assert!(full.contains("text/html"), "what was refused can still be looked at: {full}");
+    let pointer = format!("dockbell outbox show {}", message(1, "").id);
+    assert!(mail.get_body().unwrap().replace("\r\n", " ").contains(&pointer));
 
     server.always(Stage::Dot, Fault::reply("554 5.7.1 not from you"));
     outbox.send("ops", &message(2, "db died")).await;

@@ -155,6 +155,7 @@ async fn a_clock_that_is_set_back_leaves_no_message_waiting_for_long() {
 async fn refused_content_is_sent_in_its_simpler_form_from_then_on() {
     for (_directory, store) in both() {
         let new = NewMessage { plainer: Some(Bytes::from_static(b"plain")), ..message("ops", "web", 1) };
+        let full = new.wire.clone();
         let number = seal(&store, vec![new]).await[0];
         let out = store.begin(number, noon()).await.unwrap().unwrap();
         let ended = End { plainer: true, ..end(&out, &Outcome::Pending("554".into()), Then::Retry) };
@@ -164,6 +165,10 @@ async fn refused_content_is_sent_in_its_simpler_form_from_then_on() {
             assert_eq!((&out.wire[..], &out.plainer), (b"plain".as_slice(), &None));
             store.end(end(&out, &Outcome::Pending("451".into()), Then::Retry)).await.unwrap();
         }
+        let out = store.begin(number, noon()).await.unwrap().unwrap();
+        store.end(end(&out, &Outcome::Sent, Then::Retry)).await.unwrap();
+        let letter = store.letters(out.id).await.unwrap().remove(0);
+        assert_eq!(letter.wire, Some(full), "the full form can still be looked at");
     }
 }
 

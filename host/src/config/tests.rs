@@ -97,7 +97,7 @@ fn the_default_filter_is_the_bundled_match_and_can_be_replaced() {
     assert_eq!(filter.component, "match");
     let text = serde_json::to_string(&filter.config).unwrap();
     assert!(
-        text.starts_with(r#"{"any":[{"kind":"dockbell","not":{"action":["started","stopped"]}},{"kind":"container","not":{"action":["attach","#),
+        text.starts_with(r#"{"any":[{"kind":"dockbell","not":{"action":["started","stopped","reloaded"]}},{"kind":"container","not":{"action":["attach","#),
         "{text}"
     );
     let config = load("[plugins.default]\ncomponent = \"match\"\nconfig = { kind = \"image\" }", NOTHING);

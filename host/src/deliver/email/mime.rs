@@ -78,7 +78,10 @@ pub(super) fn plainer(message: &Message, full: &Content) -> Option<Content> {
     if short && matches!(full, Content::One(_)) {
         return None;
     }
-    let note = "[the mail server refused the full form of this message; this is its text alone]".to_owned();
+    let note = format!(
+        "[the mail server refused the full form of this message; this is its text alone. `dockbell outbox show {}` has all of it]",
+        message.id
+    );
     Some(Content::One(part(ContentType::TEXT_PLAIN, cut(&text, PLAINER, &[note]))))
 }
 

@@ -123,7 +123,9 @@ fn write(db: &Connection, end: &End) -> rusqlite::Result<Option<Ended>> {
         (ended.state != MessageState::Sent).then(|| cut(&error, ERROR)),
     ])?;
     if ended.state == MessageState::Sent {
-        db.prepare_cached("DELETE FROM body WHERE message = ?1")?.execute([end.number])?;
+        // Where the simpler form was sent, the full one can still be looked at, as long as the message is listed.
+        db.prepare_cached("DELETE FROM body WHERE message = ?1 AND NOT (SELECT plain FROM message WHERE number = ?1)")?
+            .execute([end.number])?;
     }
     Ok(Some(ended))
 }

@@ -98,7 +98,7 @@ pub struct Letter {
     pub recipients: Vec<RecipientRow>,
     /// The first attempt, and the last 19.
     pub attempts: Vec<AttemptRow>,
-    /// What is sent; none when all recipients have it.
+    /// What is sent; none when all recipients have it. Where they have the simpler form: the full one.
     pub wire: Option<Bytes>,
 }
 
@@ -177,8 +177,8 @@ fn letter(db: &Connection, summary: Summary) -> rusqlite::Result<Letter> {
     })?;
     let recipients = recipients.collect::<Result<_, _>>()?;
     let mut wire = db.prepare_cached(
-        "SELECT CASE WHEN plain THEN coalesce(plainer, wire) ELSE wire END FROM body JOIN message ON number = message
-         WHERE body.message = ?1",
+        "SELECT CASE WHEN plain AND state <> 2 THEN coalesce(plainer, wire) ELSE wire END
+         FROM body JOIN message ON number = message WHERE body.message = ?1",
     )?;
     let wire = wire.query_row([number], |row| row.get::<_, Vec<u8>>(0)).optional()?.map(Bytes::from);
     Ok(Letter { summary, recipients, attempts: attempts::of(db, number)?, wire })
