@@ -21,8 +21,8 @@ use crate::event::{Attributes, Event, nanos};
 
 /// How many characters of a line that cannot be read are shown.
 const EXCERPT: usize = 200;
-/// Pairs and bytes of attributes that most events have at most: compose alone sets about ten labels.
-const USUAL: (usize, usize) = (12, 256);
+/// Room for pairs and bytes of attributes, which grows where an event has more. Queues count it.
+const USUAL: (usize, usize) = (8, 192);
 
 /// A line that is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
