@@ -30,11 +30,11 @@ fuzz_target!(|input: &[u8]| {
     let _ = (event.who(), event.attribute("name"));
 
     // What dockbell knows goes along.
-    event.facts.push((Fact::Identity, event.who().to_owned()));
-    event.facts.push((Fact::Cause, String::from_utf8_lossy(raw).into_owned()));
+    event.facts.push((Fact::Identity, event.who().into()));
+    event.facts.push((Fact::Cause, String::from_utf8_lossy(raw).into()));
     assert_eq!(again(&event, Some(raw)), event);
 
-    let own = Event { kind: OWN_KIND.to_owned(), ..event };
+    let own = Event { kind: OWN_KIND.into(), ..event };
     assert_eq!(again(&own, None), own);
 });
 
