@@ -20,8 +20,8 @@ use crate::engine::{self, End, Engine, Span};
 use crate::queue::queue;
 use crate::store::StoreError;
 
-/// Memory that may wait between a reader and the journal, in bytes: about 60,000 events. More is counted as a gap.
-const READ_QUEUE: u32 = 64 << 20;
+/// Memory that may wait between a reader and the journal, in bytes: about 150,000 events. More is counted as a gap.
+const READ_QUEUE: u32 = 128 << 20;
 /// How long a route that is exchanged may take to store how far it has come. Without that it is stopped as by a kill, and
 /// some events are filtered once more.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
