@@ -8,7 +8,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use dockbell::config::PluginConfig;
 use dockbell::plugin::{CallError, CompileLimits, Compiler, Filter, Runtime};
@@ -135,25 +134,19 @@ const UNITTEST: &[&str] = &["python3", "-m", "unittest"];
 const NPM_TEST: &[&str] = &["npm", "test"];
 
 #[test]
-fn a_new_filter_in_python_works_and_starts_at_once_when_it_was_compiled_before() {
+fn a_new_filter_in_python_works_and_is_compiled_only_once() {
     let plugin = a_new_plugin_works("python", "filter", UNITTEST);
     let config = PluginConfig::new(&plugin.path("my-filter.wasm").to_string_lossy());
     let cache = plugin.path("empty");
     let load = |program: &str, limits| {
         let compiler = Compiler::Child { program: program.into(), limits };
-        let runtime = Runtime::with(compiler, Some(&cache)).unwrap();
-        let began = Instant::now();
-        let loaded = runtime.load("python", &config).unwrap();
+        let loaded = Runtime::with(compiler, Some(&cache)).unwrap().load("python", &config).unwrap();
         assert!(loaded.bytes() > 16 << 20, "CPython is not in it: {} bytes", loaded.bytes());
-        began.elapsed()
     };
     // A quarter of what a component may have by default.
-    let first = load(DOCKBELL, CompileLimits { memory: 512 << 20, ..CompileLimits::default() });
-    // Without any compiler it can come only from the cache. The quickest of some, since others want the processor, too.
-    let second = (0..10).map(|_| load("/bin/false", CompileLimits::default())).min().unwrap();
-    println!("compiled in {first:?}, out of the cache in {second:?}");
-    assert!(second < Duration::from_millis(200), "{second:?} out of the cache");
-    assert!(second < first / 20, "{first:?} compiled, {second:?} out of the cache");
+    load(DOCKBELL, CompileLimits { memory: 512 << 20, ..CompileLimits::default() });
+    // Without any compiler it can come only from the cache; how quickly, the bench measures.
+    load("/bin/false", CompileLimits::default());
 }
 
 #[test]

@@ -59,15 +59,7 @@ impl Backlog {
             return;
         }
         let store = self.store.clone();
-        let mut next = async move {
-            if store.is_in_memory() {
-                // One thread reads and writes: events that come are not to wait until these are parsed.
-                let batches = patience::wait(|| store.journal(after, READ)).await?;
-                return Ok(batches.into_iter().map(stored).collect());
-            }
-            patience::wait(|| store.journal_as(after, READ, stored)).await
-        }
-        .boxed();
+        let mut next = async move { patience::wait(|| store.journal_as(after, READ, stored)).await }.boxed();
         // The first look at it asks the store, which then reads on a thread of its own.
         if let Some(done) = (&mut next).now_or_never() {
             next = ready(done).boxed();

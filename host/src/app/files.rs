@@ -45,6 +45,15 @@ pub(super) struct Files {
     notices: Option<Receiver>,
 }
 
+/// What is at paths now.
+pub(super) fn stamps(paths: impl IntoIterator<Item = PathBuf>) -> Stamps {
+    let stamped = |path: PathBuf| {
+        let stamp = stamp(&path);
+        (path, stamp)
+    };
+    paths.into_iter().map(stamped).collect()
+}
+
 /// What is at a path now; none where there is nothing.
 pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let about: Metadata = std::fs::metadata(path).ok()?;
@@ -85,8 +94,7 @@ impl Files {
             }
             let paths: Vec<PathBuf> = self.seen.keys().cloned().collect();
             // A disk that does not answer must hold back nobody.
-            let look = move || paths.into_iter().map(|path| (stamp(&path), path)).map(|(stamp, path)| (path, stamp));
-            let Ok(now) = tokio::task::spawn_blocking(move || look().collect::<Stamps>()).await else { continue };
+            let Ok(now) = tokio::task::spawn_blocking(move || stamps(paths)).await else { continue };
             if now != self.seen {
                 self.seen = now;
                 return;
@@ -165,7 +173,7 @@ mod tests {
     use super::*;
 
     fn watch(paths: &[&Path]) -> Files {
-        Files::watch(paths.iter().map(|path| (path.to_path_buf(), stamp(path))).collect())
+        Files::watch(stamps(paths.iter().map(|path| path.to_path_buf())))
     }
 
     async fn is_noticed(files: &mut Files) -> bool {

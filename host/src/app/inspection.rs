@@ -107,7 +107,7 @@ pub async fn inspect(name: &str, config: &PluginConfig) -> anyhow::Result<Inspec
         component: config.component.clone(),
         was_module: compiled.was_module(),
         bytes: compiled.size(),
-        sha256: compiled.sha256(),
+        sha256: compiled.sha256().to_string(),
         roles: declared.roles(),
         version: declared.version().map(str::to_owned),
         asks: declared.asks().into_iter().map(asked).collect(),

@@ -90,7 +90,7 @@ impl Current {
         let Some(route) = of(self) else { return false };
         self.config.hostname == other.config.hostname
             && of(other).as_ref() == Some(&route)
-            && plugins_of(&route).all(|plugin| {
+            && route.plugins().all(|plugin| {
                 // `on-error` is the route's business, and so not known to the loaded plugin.
                 let table = |current: &Self| current.config.plugins.get(plugin).map(|table| table.on_error);
                 let same = match (self.plugins.get(plugin), other.plugins.get(plugin)) {
@@ -101,8 +101,4 @@ impl Current {
                 same && table(self) == table(other)
             })
     }
-}
-
-fn plugins_of(route: &RouteConfig) -> impl Iterator<Item = &String> {
-    route.filters.iter().chain([&route.formatter])
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
-use super::files::{Files, Stamps, stamp};
+use super::files::{self, Files, Stamps, stamp};
 use super::live::Exchanged;
 use super::own::Own;
 use super::prepared::{Current, Prepared, Workshop};
-use crate::config::Config;
+use crate::config::{Config, RouteConfig};
 
 /// How the configuration is read again.
 pub struct Reload {
@@ -71,8 +71,7 @@ impl Reloads {
         let before: Vec<PathBuf> = self.files.seen().keys().cloned().collect();
         let reading = move || {
             // Looked at before it is read: what changes meanwhile has changed.
-            let before =
-                before.into_iter().map(|path| (stamp(&path), path)).map(|(stamp, path)| (path, stamp)).collect();
+            let before = files::stamps(before);
             let config = load();
             let stamps = stamps(&file, config.as_ref().unwrap_or(&running.config), &before);
             (config, stamps, running)
@@ -108,8 +107,7 @@ impl Reloads {
 
     /// The new configuration cannot be used.
     pub(super) fn failed(&self, error: &anyhow::Error, own: &Own) {
-        let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-        let whole = causes.join(": ");
+        let whole = format!("{error:#}");
         let brief = whole.lines().next().unwrap_or_default();
         self.stats.send_modify(|stats| {
             stats.failed += 1;
@@ -123,11 +121,11 @@ impl Reloads {
 /// The files whose change asks for the configuration to be read again: its own, and the components. What is in `known` was
 /// looked at before.
 fn stamps(file: &std::path::Path, config: &Config, known: &Stamps) -> Stamps {
-    let used = config.routes.values().flat_map(|route| route.filters.iter().chain([&route.formatter]));
+    let used = config.routes.values().flat_map(RouteConfig::plugins);
     let components = used.filter_map(|plugin| config.plugins.get(plugin)?.file());
-    let paths = components.chain([file.to_owned()]);
-    paths
-        .map(|path| (known.get(&path).copied().unwrap_or_else(|| stamp(&path)), path))
-        .map(|(stamp, path)| (path, stamp))
-        .collect()
+    let stamped = |path: PathBuf| {
+        let stamp = known.get(&path).copied().unwrap_or_else(|| stamp(&path));
+        (path, stamp)
+    };
+    components.chain([file.to_owned()]).map(stamped).collect()
 }

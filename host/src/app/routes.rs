@@ -52,7 +52,7 @@ pub type Plugins = BTreeMap<String, Arc<Plugin>>;
 /// # Errors
 /// The first plugin that is refused.
 pub fn load_plugins(config: &Config, runtime: &Runtime, known: &Plugins) -> Result<Plugins, Refused> {
-    let named = config.routes.values().flat_map(|route| route.filters.iter().chain([&route.formatter]));
+    let named = config.routes.values().flat_map(RouteConfig::plugins);
     let wanted: BTreeMap<&String, PluginConfig> =
         named.filter_map(|name| Some((name, with_defaults(config.plugins.get(name)?, config)))).collect();
     std::thread::scope(|scope| {

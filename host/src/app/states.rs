@@ -145,8 +145,7 @@ impl States {
 /// Routes and plugins that may keep something, and how many bytes.
 fn granted(config: &Config) -> impl Iterator<Item = ((String, String), usize)> {
     config.routes.iter().flat_map(move |(route, table)| {
-        let plugins = table.filters.iter().chain([&table.formatter]);
-        plugins.filter_map(move |plugin| {
+        table.plugins().filter_map(move |plugin| {
             let limit = config.plugins.get(plugin)?.grants.state?;
             Some(((route.clone(), plugin.clone()), limit.bytes()))
         })

@@ -3,15 +3,25 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::Digest;
+
 use super::problem::Mistake;
 
 /// A SHA-256 digest: 64 hexadecimal digits, with or without `sha256:` in front.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sha256([u8; 32]);
 
-impl From<[u8; 32]> for Sha256 {
-    fn from(digest: [u8; 32]) -> Self {
-        Self(digest)
+impl Sha256 {
+    /// The digest of bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The 32 bytes of the digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 }
 

@@ -94,6 +94,11 @@ pub(super) struct Names<'a> {
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl RouteConfig {
+    /// Names of its plugins: the filters, then the formatter.
+    pub fn plugins(&self) -> impl Iterator<Item = &String> {
+        self.filters.iter().chain([&self.formatter])
+    }
+
     /// A route with all defaults: every engine, the default filter, mails, every sink.
     pub(super) fn new(names: &Names<'_>) -> Self {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();

@@ -1,18 +1,18 @@
 //! A component that is compiled, before it is decided whether it may run.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
 use super::compile::Binary;
+use super::component::Source;
 use super::declared::Declared;
+use crate::config::Sha256;
 
 /// A compiled component and the bytes it was made of.
 pub struct Compiled {
     pub(super) component: Component,
-    pub(super) bytes: Cow<'static, [u8]>,
+    pub(super) source: Source,
     pub(super) declared: Declared,
 }
 
@@ -26,19 +26,19 @@ impl Compiled {
     /// Size in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.bytes.len()
+        self.source.bytes.len()
     }
 
-    /// The SHA-256 digest of its bytes, in hexadecimal digits.
+    /// The digest of its bytes.
     #[must_use]
-    pub fn sha256(&self) -> String {
-        format!("{:x}", Sha256::digest(&self.bytes))
+    pub const fn sha256(&self) -> Sha256 {
+        self.source.digest
     }
 
     /// Whether it came as a core module that carries its interface, which dockbell makes a component of.
     #[must_use]
     pub fn was_module(&self) -> bool {
-        matches!(Binary::of(&self.bytes), Binary::Module)
+        matches!(Binary::of(&self.source.bytes), Binary::Module)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ask::Ask;
 use super::runtime::Role;
+use crate::config::Sha256;
 
 /// Why a plugin cannot be used at all. Stops the start.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +32,9 @@ pub enum Refused {
         /// What `component` said.
         component: String,
         /// What `sha256` says.
-        expected: crate::config::Sha256,
+        expected: Sha256,
         /// The digest of what was found.
-        found: crate::config::Sha256,
+        found: Sha256,
     },
     /// The file holds something else.
     #[error(

@@ -27,6 +27,7 @@ pub use bundled::{BUNDLED, Bundled};
 pub use cache::cache_folder;
 pub use compile::{COMPILE_COMPONENT, CompileLimits, Compiler, compile_component};
 pub use compiled::Compiled;
+pub use component::LARGEST_COMPONENT;
 pub use declared::Declared;
 pub use error::{CallError, Refused};
 pub use instance::{Filter, Formatter};

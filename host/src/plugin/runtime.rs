@@ -1,20 +1,18 @@
 //! The WebAssembly engine, and plugins that are compiled and checked but not yet started.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
 use super::cache::{Cache, Key, cache_folder};
 use super::compile::{CompileError, Compiler};
 use super::compiled::Compiled;
-use super::component;
+use super::component::{self, Source};
 use super::declared::Declared;
 use super::error::{Refused, humane};
 use super::granted::Granted;
@@ -22,7 +20,7 @@ use super::http::SendRequest;
 use super::native::Trusted;
 use super::sandbox::Sandbox;
 use super::v0_1::{filter, formatter, logging, packed_filter, setup, state};
-use crate::config::PluginConfig;
+use crate::config::{PluginConfig, Sha256};
 
 /// How often running guests are interrupted: the grain of `timeout`, and how long one guest may keep a thread.
 const TICK: Duration = Duration::from_millis(20);
@@ -62,7 +60,7 @@ pub struct Plugin {
     pub(super) sender: Option<Arc<dyn SendRequest>>,
     bytes: usize,
     /// What it was made of: the table of the configuration, and the SHA-256 of the component.
-    made_of: (PluginConfig, crate::config::Sha256),
+    made_of: (PluginConfig, Sha256),
 }
 
 impl Runtime {
@@ -145,8 +143,8 @@ impl Runtime {
         config: &PluginConfig,
         known: Option<&Arc<Plugin>>,
     ) -> Result<Arc<Plugin>, Refused> {
-        let bytes = component::read(name, &config.component)?;
-        let found = digest(&bytes);
+        let source = component::read(name, &config.component)?;
+        let found = source.digest;
         if let Some(expected) = config.sha256.filter(|expected| *expected != found) {
             let (plugin, component) = (name.to_owned(), config.component.clone());
             return Err(Refused::OtherContent { plugin, component, expected, found });
@@ -154,7 +152,7 @@ impl Runtime {
         if let Some(known) = known.filter(|known| known.made_of.0 == *config && known.made_of.1 == found) {
             return Ok(Arc::clone(known));
         }
-        self.admit(name, &self.compile_bytes(name, &config.component, bytes)?, config)
+        self.admit(name, &self.compile_source(name, &config.component, source)?, config)
     }
 
     /// The first half of [`load`](Self::load): reads and compiles a component, whatever it exports and imports.
@@ -162,12 +160,12 @@ impl Runtime {
     /// # Errors
     /// When it cannot be read, is no component, or costs too much to compile.
     pub fn compile(&self, name: &str, component: &str) -> Result<Compiled, Refused> {
-        self.compile_bytes(name, component, component::read(name, component)?)
+        self.compile_source(name, component, component::read(name, component)?)
     }
 
-    fn compile_bytes(&self, name: &str, component: &str, bytes: Cow<'static, [u8]>) -> Result<Compiled, Refused> {
-        let component = self.component(name, component, &bytes)?;
-        Ok(Compiled { declared: Declared::of(&self.engine, &component), component, bytes })
+    fn compile_source(&self, name: &str, component: &str, source: Source) -> Result<Compiled, Refused> {
+        let component = self.component(name, component, &source)?;
+        Ok(Compiled { declared: Declared::of(&self.engine, &component), component, source })
     }
 
     /// The second half of [`load`](Self::load): checks what a component exports and imports.
@@ -175,7 +173,7 @@ impl Runtime {
     /// # Errors
     /// When it was built for another interface, or imports what is not offered or not granted.
     pub fn admit(&self, name: &str, compiled: &Compiled, config: &PluginConfig) -> Result<Arc<Plugin>, Refused> {
-        let Compiled { component, bytes, declared } = compiled;
+        let Compiled { component, source, declared } = compiled;
         declared.check_exports(name)?;
         declared.check_imports(name)?;
         declared.check_asks(name, config)?;
@@ -200,20 +198,20 @@ impl Runtime {
             memory: config.memory,
             granted: Granted::of(name, &config.grants),
             sender: self.sender.clone(),
-            bytes: bytes.len(),
-            made_of: (config.clone(), digest(bytes)),
+            bytes: source.bytes.len(),
+            made_of: (config.clone(), source.digest),
         }))
     }
 
     /// The component out of the cache, else out of the compiler.
-    fn component(&self, plugin: &str, component: &str, bytes: &[u8]) -> Result<Component, Refused> {
-        let kept = self.cache.as_ref().map(|cache| (cache, Key::of(&self.engine, bytes)));
+    fn component(&self, plugin: &str, component: &str, source: &Source) -> Result<Component, Refused> {
+        let kept = self.cache.as_ref().map(|cache| (cache, Key::of(&self.engine, source.digest)));
         let known = kept.as_ref().and_then(|(cache, key)| cache.get(key)?.load(&self.engine).ok());
         if let Some(known) = known {
             return Ok(known);
         }
         let (plugin, component) = (plugin.to_owned(), component.to_owned());
-        let code = match self.compiler.compile(&self.engine, &plugin, bytes) {
+        let code = match self.compiler.compile(&self.engine, &plugin, &source.bytes) {
             Ok(code) => Trusted(code),
             Err(CompileError::Unfit(reason)) => return Err(Refused::NotAComponent { plugin, component, reason }),
             Err(CompileError::Memory(limit)) => {
@@ -273,11 +271,6 @@ impl fmt::Display for Role {
             Self::Formatter => "formatter",
         })
     }
-}
-
-/// The SHA-256 digest of a component.
-fn digest(bytes: &[u8]) -> crate::config::Sha256 {
-    <[u8; 32]>::from(Sha256::digest(bytes)).into()
 }
 
 impl fmt::Debug for Plugin {

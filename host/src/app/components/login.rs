@@ -33,11 +33,7 @@ pub(super) async fn login(file: &Path, reference: &Reference) -> Result<Option<S
         Failure::Login(format!("`{}` is no file of logins\nhint: `docker login` writes them: {form}", file.display()))
     };
     let logins: Logins = serde_json::from_str(text.expose_secret()).map_err(|_| wrong())?;
-    let registry = reference.registry();
-    // Docker calls its own by an address that it once had.
-    let names = [registry.as_str(), "https://index.docker.io/v1/"];
-    let names = if registry == "docker.io" { &names[..] } else { &names[..1] };
-    let Some(entry) = names.iter().find_map(|name| logins.auths.get(*name)) else { return Ok(None) };
+    let Some(entry) = logins.auths.get(&reference.registry()) else { return Ok(None) };
     let basic = match (&entry.auth, &entry.username, &entry.password) {
         (Some(auth), _, _) if !auth.is_empty() => auth.clone(),
         (_, Some(name), Some(password)) => STANDARD.encode(format!("{name}:{password}")),

@@ -5,11 +5,10 @@ use serde::Deserialize;
 
 use super::error::Failure;
 use crate::config::Sha256;
+use crate::plugin::LARGEST_COMPONENT;
 
 /// Most bytes of a manifest: 4 MiB, as the OCI distribution specification asks registries to take.
 pub(super) const MOST_BYTES: u64 = 4 << 20;
-/// Largest component: as of files.
-const LARGEST: u64 = 256 << 20;
 /// What is asked for.
 pub(super) const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 /// What tells a component from a container image.
@@ -58,8 +57,8 @@ impl Manifest {
         if layer.media_type != LAYER {
             return Err(not(format!("its layer is `{}`, not `{LAYER}`", short(&layer.media_type))));
         }
-        if layer.size > LARGEST {
-            return Err(not(format!("it has {} bytes, more than the {LARGEST} that are read", layer.size)));
+        if layer.size > LARGEST_COMPONENT {
+            return Err(not(format!("it has {} bytes, more than the {LARGEST_COMPONENT} that are read", layer.size)));
         }
         let digest = layer.digest.strip_prefix("sha256:").and_then(|digest| digest.parse().ok());
         let component = digest.ok_or_else(|| not("the digest of its layer is no SHA-256".to_owned()))?;

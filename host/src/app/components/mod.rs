@@ -10,8 +10,7 @@ mod manifest;
 mod registry;
 mod shelf;
 
-use crate::config::{Config, PluginConfig, Reference, Sha256};
-use sha2::Digest;
+use crate::config::{Config, PluginConfig, Reference, RouteConfig};
 
 pub use error::FetchError;
 use manifest::Manifest;
@@ -25,8 +24,7 @@ pub use shelf::Shelf;
 /// One that is not on the shelf and cannot be fetched, or is another one than the digest says.
 pub async fn fetch(config: &Config, shelf: &Shelf) -> Result<Config, FetchError> {
     let mut config = config.clone();
-    let routes = config.routes.values();
-    let used: Vec<String> = routes.flat_map(|route| route.filters.iter().chain([&route.formatter])).cloned().collect();
+    let used: Vec<String> = config.routes.values().flat_map(RouteConfig::plugins).cloned().collect();
     for (name, plugin) in config.plugins.iter_mut().filter(|(name, _)| used.contains(name)) {
         if let Some(reference) = plugin.reference() {
             take(name, plugin, &reference, shelf)
@@ -69,9 +67,4 @@ async fn take(
     plugin.component = shelf.path(manifest.component)?.to_string_lossy().into_owned();
     plugin.sha256 = Some(manifest.component);
     Ok(())
-}
-
-/// The digest of bytes.
-fn digest_of(bytes: &[u8]) -> Sha256 {
-    <[u8; 32]>::from(sha2::Sha256::digest(bytes)).into()
 }

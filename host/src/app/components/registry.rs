@@ -10,7 +10,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::challenge::Challenge;
-use super::digest_of;
 use super::error::Failure;
 use super::login::login;
 use super::manifest::{self, IMAGE, Manifest};
@@ -48,7 +47,7 @@ impl Registry {
     /// Why a tag alone is not taken, with what to write instead.
     pub(super) async fn name_digest(&mut self) -> Failure {
         match self.get(&self.reference.manifest(), manifest::MOST_BYTES, "its manifest").await {
-            Ok(bytes) => Failure::Tag(Box::new(self.reference.pinned(digest_of(&bytes)))),
+            Ok(bytes) => Failure::Tag(Box::new(self.reference.pinned(Sha256::of(&bytes)))),
             Err(failure) => failure,
         }
     }
@@ -179,7 +178,7 @@ impl Registry {
 }
 
 fn checked(bytes: Bytes, expected: Sha256, what: &'static str) -> Result<Bytes, Failure> {
-    let found = digest_of(&bytes);
+    let found = Sha256::of(&bytes);
     if found == expected { Ok(bytes) } else { Err(Failure::Digest { what, expected, found }) }
 }
 

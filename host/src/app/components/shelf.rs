@@ -5,7 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use super::digest_of;
 use super::error::Failure;
 use crate::config::Sha256;
 use crate::plugin::cache_folder;
@@ -35,7 +34,7 @@ impl Shelf {
         let path = self.path(digest).ok()?;
         let mut bytes = Vec::new();
         File::open(path).ok()?.take(most).read_to_end(&mut bytes).ok()?;
-        (digest_of(&bytes) == digest).then_some(bytes)
+        (Sha256::of(&bytes) == digest).then_some(bytes)
     }
 
     /// Whether it is here and whole.

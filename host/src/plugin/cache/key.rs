@@ -2,20 +2,22 @@
 
 use std::hash::{Hash, Hasher};
 
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use wasmtime::Engine;
+
+use crate::config::Sha256;
 
 /// The name of a compiled component: a digest of all that decides what its machine code is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plugin) struct Key(String);
 
 impl Key {
-    /// Of the component's bytes, wasmtime's version, settings and processor, and the version of this program.
-    pub(in crate::plugin) fn of(engine: &Engine, bytes: &[u8]) -> Self {
-        let mut digest = Digester(Sha256::new());
+    /// Of the digest of the component's bytes, wasmtime's version, settings and processor, and the version of this program.
+    pub(in crate::plugin) fn of(engine: &Engine, component: Sha256) -> Self {
+        let mut digest = Digester(sha2::Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut digest);
         env!("CARGO_PKG_VERSION").hash(&mut digest);
-        digest.0.update(Sha256::digest(bytes));
+        digest.0.update(component.as_bytes());
         Self(format!("{:x}", digest.0.finalize()))
     }
 
@@ -26,7 +28,7 @@ impl Key {
 }
 
 /// Lets what can only be hashed go into a digest that nobody can make collide.
-struct Digester(Sha256);
+struct Digester(sha2::Sha256);
 
 impl Hasher for Digester {
     fn write(&mut self, bytes: &[u8]) {

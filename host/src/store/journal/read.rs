@@ -53,11 +53,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn journal(&self, after: u64, most_bytes: usize) -> Result<Vec<Batch>, StoreError> {
-        self.journal_as(after, most_bytes, |batch| batch).await
+        self.ask(move |db| read(db, int(after), most_bytes, &mut |batch| batch)).await
     }
 
-    /// The same, each batch made into something else by the thread that reads. What is asked for is begun when this is
-    /// polled first, and made while others work.
+    /// The same, each batch made into something else, while others work, by the thread that reads. In memory that thread
+    /// also writes, and what comes is not to wait: there it is made by who asked. What is asked for is begun when this is
+    /// polled first.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -67,6 +68,9 @@ impl Store {
         most_bytes: usize,
         mut make: impl FnMut(Batch) -> T + Send + 'static,
     ) -> Result<Vec<T>, StoreError> {
+        if self.is_in_memory() {
+            return Ok(self.journal(after, most_bytes).await?.into_iter().map(make).collect());
+        }
         self.ask(move |db| read(db, int(after), most_bytes, &mut make)).await
     }
 
