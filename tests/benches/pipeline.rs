@@ -12,6 +12,10 @@ mod matcher;
 #[path = "../../plugins/match/src/refusal.rs"]
 mod refusal;
 
+#[path = "pipeline/isolation.rs"]
+mod isolation;
+#[path = "pipeline/languages.rs"]
+mod languages;
 #[path = "pipeline/process.rs"]
 mod process;
 #[path = "pipeline/source.rs"]
@@ -24,6 +28,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use dockbell_tests::engine::container;
 use jiff::Timestamp;
+use tempfile::TempDir;
+
+use languages::Built;
 
 /// Events in every row that counts microseconds per event.
 const EVENTS: usize = 200_000;
@@ -61,6 +68,10 @@ async fn main() {
     row("the same filter, native", Some(stages::filtering_natively(&lines)));
     row("**socket, reader, facts, journal, one `match` filter, route**", Some(stages::whole(&lines).await));
 
+    languages(&lines[..events / 4]).await;
+    let done = isolation::beside_an_endless_loop().await * 100.0;
+    println!("| work done beside a filter that never ends, on two threads | {done:.0} % |");
+
     println!("\n| the program as a process | |\n| --- | ---: |");
     let mut program = process::Program::start("0s", "0s").await;
     println!("| start to subscribed, median of 9 | {} ms |", process::start_to_subscribed().await.as_millis());
@@ -71,6 +82,26 @@ async fn main() {
     let mut program = process::Program::start("1s", "5s").await;
     program.burst(&lines).await;
     println!("| memory at the peak of {events} events at once | {:.1} MiB |", program.memory("VmHWM"));
+}
+
+/// What plugins cost in each language.
+async fn languages(lines: &[Bytes]) {
+    let folder = TempDir::new().unwrap();
+    let built = languages::build(folder.path());
+    println!("\n| a new filter in | microseconds per event, through its route | second start | memory of ten |");
+    println!("| --- | ---: | ---: | ---: |");
+    for Built { language, component } in built {
+        let Some(component) = component else {
+            println!("| {language} | not measured: its compiler is not here | | |");
+            continue;
+        };
+        let time = languages::through_a_route(&component, lines).await.as_secs_f64() * 1e6 / lines.len() as f64;
+        let second = languages::second_start(&component).await.as_secs_f64() * 1e3;
+        let copies = languages::copies(&component, 10, folder.path());
+        let one = process::Program::with_filters("0s", "0s", &copies[..1]).await.memory("VmRSS");
+        let ten = process::Program::with_filters("0s", "0s", &copies).await.memory("VmRSS");
+        println!("| {language} | {time:.2} | {second:.1} ms | {:.1} MiB more than one |", ten - one);
+    }
 }
 
 /// Lines as Docker sends them for a compose project, each different.

@@ -1,6 +1,5 @@
 //! `cargo xtask languages`: the examples in every language, built and measured, as a table in their README.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -66,10 +65,10 @@ fn measure(program: &Path, folder: &str, extension: &str) -> Result<String> {
     let readme = fs::read_to_string(example.join("README.md")).context("cannot read its README.md")?;
     let (_, commands) = readme.split_once("```sh\n").context("its README.md has no commands")?;
     let (prepare, _) = commands.split_once("dockbell plugin build\n").context("its README.md does not build it")?;
-    run(toolchain(Command::new("sh").args(["-e", "-c", prepare]))?.current_dir(&copy))?;
+    run(with_compilers(Command::new("sh").args(["-e", "-c", prepare]))?.current_dir(&copy))?;
     let build = || -> Result<Duration> {
         let began = Instant::now();
-        run(toolchain(Command::new(program).args(["plugin", "build"]))?.current_dir(&copy))?;
+        run(with_compilers(Command::new(program).args(["plugin", "build"]))?.current_dir(&copy))?;
         Ok(began.elapsed())
     };
     build()?;
@@ -101,11 +100,9 @@ fn measure(program: &Path, folder: &str, extension: &str) -> Result<String> {
     ))
 }
 
-/// With the tools that were installed for the tests, and Rust's own libraries built once for all plugins.
-pub(crate) fn toolchain(command: &mut Command) -> Result<&mut Command> {
-    let tools = tools::target().join("tools/venv/bin");
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(std::iter::once(tools).chain(env::split_paths(&path)))?;
+/// With the compilers at hand, and Rust's own libraries built once for all plugins.
+fn with_compilers(command: &mut Command) -> Result<&mut Command> {
+    let path = tools::path_with(&[tools::compilers()])?;
     Ok(command.env("PATH", path).env("CARGO_TARGET_DIR", tools::target().join("plugins")))
 }
 

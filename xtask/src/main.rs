@@ -58,6 +58,9 @@ fn main() -> ExitCode {
 
 /// The packages are named so that everything is built as `cargo build --release` builds it.
 fn bench() -> anyhow::Result<()> {
+    tools::python()?;
+    let folders = [tools::compilers(), tools::componentize_py()?.join("bin"), tools::node_modules()?.join(".bin")];
     let packages = ["--package", "dockbell", "--package", "dockbell-tests"];
-    commands::run(commands::cargo(&["bench", "--locked", "--bench", "pipeline"]).args(packages))
+    let mut bench = commands::cargo(&["bench", "--locked", "--bench", "pipeline"]);
+    commands::run(bench.args(packages).env("PATH", tools::path_with(&folders)?))
 }

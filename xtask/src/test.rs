@@ -7,7 +7,6 @@ use anyhow::Result;
 use real_engine::{Engine, Tiny};
 
 use crate::commands::{cargo, run};
-use crate::languages::toolchain;
 use crate::plugins::root;
 use crate::steps::Steps;
 use crate::{dist, fuzz, tools, torture};
@@ -50,19 +49,17 @@ pub(crate) fn test() -> Result<()> {
 /// Builds plugins from source with the tools of their languages.
 fn scripts() -> Result<()> {
     let (python, node) = (tools::componentize_py()?, tools::node_modules()?);
-    let mut command = cargo(&["test", "--locked", "-p", "dockbell", "-p", "dockbell-tests"]);
-    command.args(["--features", "dockbell-tests/languages", "--test", "plugin_scripts"]);
+    let mut command = outside(&["--features", "dockbell-tests/languages", "--test", "plugin_scripts"]);
     run(command.env("DOCKBELL_TEST_COMPONENTIZE_PY", python).env("DOCKBELL_TEST_NODE_MODULES", node))
 }
 
-/// The packages are those that the plain tests were built with, so that nothing is built twice.
 fn real(python: &Path) -> Result<()> {
     let tiny = Tiny::build(&tools::target().join("tools"))?;
     let engine = Engine::find_or_start()?;
     let whose = if engine.is_own() { "started for these tests" } else { "found" };
     println!("engine: {} ({whose})", engine.docker().host());
-    let mut command = cargo(&["test", "--locked", "-p", "dockbell", "-p", "dockbell-tests"]);
-    command.args(["--features", "dockbell-tests/real"]).args(REAL);
+    let mut command = outside(&["--features", "dockbell-tests/real"]);
+    command.args(REAL);
     if !tools::is_root() {
         println!("left out, since they need root: the tests of the module `as_root`");
         command.args(["--", "--skip", "as_root"]);
@@ -75,9 +72,8 @@ fn real(python: &Path) -> Result<()> {
 /// Builds the templates and the examples, runs their own tests, and passes recorded events through them. (A Rust for WebAssembly
 /// is there, since the bundled plugins were built.)
 fn languages() -> Result<()> {
-    let mut command = cargo(&["test", "--locked", "-p", "dockbell", "-p", "dockbell-tests"]);
-    command.args(["--features", "dockbell-tests/languages", "--test", "plugin_readmes"]);
-    run(toolchain(&mut command)?.env_remove("CARGO_TARGET_DIR"))
+    let mut command = outside(&["--features", "dockbell-tests/languages", "--test", "plugin_readmes"]);
+    run(command.env("PATH", tools::path_with(&[tools::compilers()])?))
 }
 
 /// The test that cuts the power of a disk needs a minute, and what only root has: it is not among the plain ones.
@@ -88,9 +84,16 @@ fn power_cuts() -> Result<()> {
     }
     tools::need("mkfs.ext4", "e2fsprogs")?;
     let name = "when_the_power_is_cut_nothing_that_was_acknowledged_is_lost";
-    let mut command = cargo(&["test", "--locked", "-p", "dockbell", "-p", "dockbell-tests", "--test", "store_kill"]);
     // It fails where it may not mount, instead of saying so to nobody.
-    run(command.args(["--", "--ignored", "--exact", name]).env("DOCKBELL_TEST_MUST_MOUNT", "1"))
+    let mut command = outside(&["--test", "store_kill", "--", "--ignored", "--exact", name]);
+    run(command.env("DOCKBELL_TEST_MUST_MOUNT", "1"))
+}
+
+/// Tests from the outside. The packages are those that the plain tests were built with, so that nothing is built twice.
+fn outside(arguments: &[&str]) -> Command {
+    let mut command = cargo(&["test", "--locked", "-p", "dockbell", "-p", "dockbell-tests"]);
+    command.args(arguments);
+    command
 }
 
 fn in_plugins(command: &mut Command) -> &mut Command {

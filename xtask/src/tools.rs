@@ -1,6 +1,7 @@
 //! What the tests need besides Rust, a C compiler and Python, fetched where it is missing.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -90,6 +91,18 @@ fn environment(name: &str, packages: &str) -> Result<PathBuf> {
         .args(packages.lines()))?;
     fs::write(&stamp, packages)?;
     Ok(folder)
+}
+
+/// Where [`python`] puts the compilers.
+pub(crate) fn compilers() -> PathBuf {
+    target().join("tools/venv/bin")
+}
+
+/// A `PATH` with these folders before all others.
+pub(crate) fn path_with(folders: &[PathBuf]) -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(folders.iter().cloned().chain(env::split_paths(&path)))
+        .context("a folder's name cannot stand in `PATH`")
 }
 
 /// Where cargo builds.

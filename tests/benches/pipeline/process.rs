@@ -1,6 +1,7 @@
 //! The program as a process, and `docker events` beside it.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -56,12 +57,24 @@ pub(crate) struct Latency {
 
 impl Program {
     pub(crate) async fn start(settle: &str, window: &str) -> Self {
+        Self::with_filters(settle, window, &[]).await
+    }
+
+    /// With these components as filters of its route.
+    pub(crate) async fn with_filters(settle: &str, window: &str, components: &[PathBuf]) -> Self {
         let engine = ScriptedEngine::unix().await;
         let mail = ScriptedSmtp::start().await;
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("dockbell.toml");
+        let names: Vec<String> = (0..components.len()).map(|number| format!("filter-{number}")).collect();
+        let filters: String = names
+            .iter()
+            .zip(components)
+            .map(|(name, component)| format!("[plugins.{name}]\ncomponent = {component:?}\n"))
+            .collect();
         let text = format!(
-            "[engines.local]\nhost = \"{}\"\n[routes.default]\nsettle = \"{settle}\"\nwindow = \"{window}\"\n[sinks.ops]\ntype = \"email\"\n\
+            "{filters}[engines.local]\nhost = \"{}\"\n\
+             [routes.default]\nfilters = {names:?}\nsettle = \"{settle}\"\nwindow = \"{window}\"\n[sinks.ops]\ntype = \"email\"\n\
              server = \"smtp://127.0.0.1:{}?tls=none\"\nfrom = \"dockbell@example.com\"\nto = [\"ops@example.com\"]\n",
             engine.host(),
             mail.port()

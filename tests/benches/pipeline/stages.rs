@@ -39,7 +39,7 @@ fn name() -> Arc<str> {
     Arc::from("local")
 }
 
-fn parsed(lines: &[Bytes]) -> Vec<Event> {
+pub(crate) fn parsed(lines: &[Bytes]) -> Vec<Event> {
     lines.iter().map(|line| parse::event(&name(), line).unwrap()).collect()
 }
 
@@ -112,9 +112,8 @@ pub(crate) fn filtering_natively(lines: &[Bytes]) -> Duration {
     begin.elapsed()
 }
 
-pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
-    let runtime = Runtime::new().unwrap();
-    let filter = Guarded::start(plugin(&runtime), OnError::Pass).await.unwrap();
+/// A route with this one filter, as a person has it who configures no other times.
+pub(crate) fn route(filter: Guarded) -> Route {
     let config = RouteConfig {
         engines: vec![],
         filters: vec![],
@@ -127,7 +126,13 @@ pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
     };
     let plain = Plain { hostname: "bench".to_owned(), zone: TimeZone::UTC };
     let digest = Digest::new("default", &config).at_end();
-    let route = Route::new("default", &[], vec![filter], digest, RouteFormatter::plain(plain));
+    Route::new("default", &[], vec![filter], digest, RouteFormatter::plain(plain))
+}
+
+pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
+    let runtime = Runtime::new().unwrap();
+    let filter = Guarded::start(plugin(&runtime), OnError::Pass).await.unwrap();
+    let route = route(filter);
 
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&Place::Directory(folder.path().to_owned()), &Options::default()).unwrap().store;
