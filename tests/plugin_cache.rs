@@ -120,10 +120,9 @@ fn a_damaged_or_altered_file_is_compiled_anew() {
             fs::write(file, bytes).unwrap();
         }
     };
-    is_compiled_anew("the checksum", overwrite(0));
-    is_compiled_anew("the first byte", overwrite(16));
+    is_compiled_anew("the first byte", overwrite(0));
     is_compiled_anew("in the middle", overwrite(100_000));
-    is_compiled_anew("the last byte", overwrite(usize::MAX));
+    is_compiled_anew("the checksum", overwrite(usize::MAX));
     for left in [0, 10, 16, 50_000] {
         is_compiled_anew("truncated", |file| {
             fs::OpenOptions::new().write(true).open(file).unwrap().set_len(left).unwrap();

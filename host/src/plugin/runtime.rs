@@ -212,7 +212,7 @@ impl Runtime {
         }
         let (plugin, component) = (plugin.to_owned(), component.to_owned());
         let code = match self.compiler.compile(&self.engine, &plugin, &source.bytes) {
-            Ok(code) => Trusted(code),
+            Ok(code) => code,
             Err(CompileError::Unfit(reason)) => return Err(Refused::NotAComponent { plugin, component, reason }),
             Err(CompileError::Memory(limit)) => {
                 return Err(Refused::TooCostly { plugin, component, limit: format!("{} MiB of memory", limit >> 20) });
@@ -223,9 +223,9 @@ impl Runtime {
             Err(CompileError::Crashed(reason)) => return Err(Refused::NotCompiled { plugin, component, reason }),
         };
         if let Some((cache, key)) = kept {
-            cache.put(&key, &code.0);
+            cache.put(&key, &code);
         }
-        code.load(&self.engine).map_err(|error| Refused::NotCompiled {
+        Trusted::Compiled(code).load(&self.engine).map_err(|error| Refused::NotCompiled {
             plugin,
             component,
             reason: format!("{error:#}"),

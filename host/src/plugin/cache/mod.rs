@@ -1,27 +1,31 @@
 //! Compiled components on disk, so that the next start does not compile them again.
 //!
 //! What lies here is run as machine code, so nothing is believed: the folder and each file must belong to this user and be
-//! writable by nobody else, and each file begins with a checksum of what follows. Whatever does not fit is compiled anew.
+//! writable by nobody else, and each file ends with a checksum of what is before. Whatever does not fit is compiled anew.
 
 mod folder;
 mod key;
 mod trim;
 
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, OFlags, Timestamps, UTIME_NOW, futimens, renameat, unlinkat};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use super::native::Trusted;
 pub use folder::cache_folder;
 pub(super) use key::Key;
 
-/// Bytes of the checksum that a file begins with. It finds what a disk has damaged; who may write the file could make any
+/// Bytes of the checksum that a file ends with. It finds what a disk has damaged; who may write the file could make any
 /// checksum fit, and a slow one would be half of the time that a plugin of 30 MB takes to start.
 const CHECKSUM: usize = 16;
+/// Bytes that are read at once. They come from the page cache, and stay in that of the processor.
+const PIECE: usize = 128 << 10;
 /// How often the time of a file is renewed that is used; a start must not always write.
 const RENEWED_EVERY: Duration = Duration::from_secs(24 * 3600);
 
@@ -58,12 +62,8 @@ impl Cache {
     }
 
     fn read(&self, name: &str) -> io::Result<Trusted> {
-        let (mut file, about) = folder::open_file(&self.folder, name)?;
-        let mut sum = [0; CHECKSUM];
-        file.read_exact(&mut sum)?;
-        let mut code = Vec::with_capacity(usize::try_from(about.len()).unwrap_or_default());
-        file.read_to_end(&mut code)?;
-        if checksum(&code) != sum {
+        let (file, about) = folder::open_file(&self.folder, name)?;
+        if checksum_of(&file, about.len())? != checksum_in(&file, about.len())? {
             return Err(io::Error::other("it is damaged"));
         }
         let age = about.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
@@ -72,7 +72,7 @@ impl Cache {
             // On a file system that is only read from nothing is trimmed either.
             let _ = futimens(&file, &Timestamps { last_access: now, last_modification: now });
         }
-        Ok(Trusted(code))
+        Ok(Trusted::Kept(file))
     }
 
     /// Keeps the machine code of a component. Where that fails the next start compiles it again; the log says so.
@@ -94,13 +94,34 @@ impl Cache {
     fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.folder, name, flags, folder::FILE_MODE)?;
-        let mut file = std::fs::File::from(file);
-        file.write_all(&checksum(code))?;
+        let mut file = File::from(file);
         file.write_all(code)?;
+        file.write_all(&xxh3_128(code).to_be_bytes())?;
         file.sync_all()
     }
 }
 
-fn checksum(code: &[u8]) -> [u8; CHECKSUM] {
-    xxh3_128(code).to_be_bytes()
+/// Where the checksum begins in a file of this length.
+fn code_length(length: u64) -> io::Result<u64> {
+    length.checked_sub(CHECKSUM as u64).ok_or_else(|| io::Error::other("it is cut off"))
+}
+
+/// The checksum that a file of this length says it has.
+fn checksum_in(file: &File, length: u64) -> io::Result<[u8; CHECKSUM]> {
+    let mut sum = [0; CHECKSUM];
+    file.read_exact_at(&mut sum, code_length(length)?)?;
+    Ok(sum)
+}
+
+/// The checksum that it has, without all of it in memory.
+fn checksum_of(file: &File, length: u64) -> io::Result<[u8; CHECKSUM]> {
+    let (mut sum, mut piece) = (Xxh3Default::new(), vec![0; PIECE]);
+    let (mut at, end) = (0, code_length(length)?);
+    while at < end {
+        let wanted = usize::try_from(end - at).map_or(PIECE, |left| left.min(PIECE));
+        file.read_exact_at(&mut piece[..wanted], at)?;
+        sum.update(&piece[..wanted]);
+        at += wanted as u64;
+    }
+    Ok(sum.digest128().to_be_bytes())
 }
