@@ -188,7 +188,10 @@ fn what_is_no_plugin_is_refused_with_a_reason() {
             }
             plugin(&args)
         };
-        assert_fails(&run("/nowhere/my.wasm"), &["cannot read `/nowhere/my.wasm`", "hint: "]);
+        assert_fails(
+            &run("/nowhere/my.wasm"),
+            &["cannot read `/nowhere/my.wasm`", "hint: ", "plugins: `match`, `email`, `json`\n"],
+        );
         assert_fails(&run(&folder.file("text.wasm", "#!/bin/sh\n")), &["is not a WebAssembly component", "hint: "]);
         assert_fails(&run(&folder.file("empty.wasm", "")), &["the file is empty"]);
         assert_fails(&run(&folder.file("cut.wasm", &Guest::filter().component()[..200])), &["`cut`", "error: "]);

@@ -248,7 +248,7 @@ fn the_slack_formatter_keeps_slacks_limits() {
 
 /// A filter that does what the event's engine is called.
 const ODD_PYTHON: &str = r#"
-import datetime, logging, random, sys, time, traceback, warnings
+import dataclasses, datetime, json, logging, random, sys, time, traceback, warnings
 from zoneinfo import ZoneInfo
 from dockbell import PluginError, export_filter
 
@@ -280,9 +280,12 @@ ODD = dict(
 
 class Odd:
     def __init__(self, config): print("made", config)
-    def accept(self, event): return ODD[event.engine]()
+    def accept(self, event):
+        if event.engine == "echo":
+            raise PluginError(json.dumps(dataclasses.asdict(event)))
+        return ODD[event.engine]()
 
-Setup, Filter = export_filter(Odd)
+Setup, Filter, PackedFilter = export_filter(Odd)
 "#;
 
 const ODD_JAVASCRIPT: &str = r#"
@@ -299,10 +302,13 @@ const ODD = {
 
 class Odd {
   constructor(config) { console.log("made", config); }
-  accept(event) { return ODD[event.engine](); }
+  accept(event) {
+    if (event.engine === "echo") throw new PluginError(JSON.stringify({ ...event, timeNanos: 0 }));
+    return ODD[event.engine]();
+  }
 }
 
-export const { setup, filter } = exportFilter(Odd);
+export const { setup, filter, packedFilter } = exportFilter(Odd);
 "#;
 
 /// What is printed and logged is in dockbell's log, under the plugin's name. A replayed event's engine is called `local`.
@@ -333,11 +339,30 @@ async fn assert_answers(filter: &mut Filter, expected: &[(&str, Result<bool, &st
     }
 }
 
+/// The filter says which event it was given: all of it, also where its characters are longer than a byte.
+async fn assert_echoes(filter: &mut Filter, names: [&str; 2]) {
+    let mut given = event();
+    given.engine = "echo".into();
+    given.detail = "\u{fc}\u{20ac}".into();
+    given.time_nanos = 0;
+    let attributes = [("\u{1f433}", "a\u{e9}b"), ("name", "web-1"), ("empty", "")];
+    given.attributes = attributes.into_iter().collect();
+    let Err(CallError::Failed(text)) = filter.accept(&given).await else { panic!("it does not say") };
+    let [id, time] = names;
+    let expected = serde_json::json!({
+        "engine": "echo", "kind": "container", "action": "die", "detail": "\u{fc}\u{20ac}", id: given.actor_id,
+        "scope": "local", time: 0, "attributes": attributes.map(|(name, value)| [name, value]),
+        "facts": [["identity", "shop/web"], ["cause", "crashed"]],
+    });
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+}
+
 #[tokio::test]
 async fn whatever_goes_wrong_in_python_is_said_in_words() {
     let plugin = Plugin::odd("python", "plugin.py", ODD_PYTHON).build();
     assert_logs(&plugin);
     let mut filter = plugin.start().await;
+    assert_echoes(&mut filter, ["actor_id", "time_nanos"]).await;
     assert_answers(
         &mut filter,
         &[
@@ -367,6 +392,7 @@ async fn whatever_goes_wrong_in_javascript_is_said_in_words() {
     let plugin = Plugin::odd("js", "plugin.js", ODD_JAVASCRIPT).build();
     assert_logs(&plugin);
     let mut filter = plugin.start().await;
+    assert_echoes(&mut filter, ["actorId", "timeNanos"]).await;
     let no_clock = "a plugin has no clock: `timeNanos` of the event is the time";
     assert_answers(
         &mut filter,

@@ -42,7 +42,10 @@ async fn main() {
     // `cargo test --benches` only wants to know whether it runs.
     let events = if std::env::args().any(|argument| argument == "--test") { 2_000 } else { EVENTS };
     let lines = lines(events);
-    // For a profiler: `cargo bench --bench pipeline -- whole`.
+    // For a profiler, and for who works on a language: `cargo bench --bench pipeline -- whole`, or `-- languages`.
+    if std::env::args().any(|argument| argument == "languages") {
+        return languages(&lines[..events / 4]).await;
+    }
     if std::env::args().any(|argument| argument == "whole") {
         for _ in 0..10 {
             println!("{:.2} microseconds per event", stages::whole(&lines).await.as_secs_f64() * 1e6 / events as f64);

@@ -36,4 +36,4 @@ class OnCall:
         return self.on_duty
 
 
-Setup, Filter = export_filter(OnCall)
+Setup, Filter, PackedFilter = export_filter(OnCall)

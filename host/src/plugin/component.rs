@@ -31,7 +31,7 @@ pub(super) fn read(plugin: &str, component: &str) -> Result<Source, Refused> {
         return Ok(Source::new(bundled.component));
     }
     let path = PathBuf::from(component);
-    let unreadable = |source| Refused::Unreadable { plugin: plugin.to_owned(), path: path.clone(), source };
+    let unreadable = |error| Refused::Unreadable { plugin: plugin.to_owned(), path: path.clone(), error };
     let refuse = |reason| Refused::NotAComponent { plugin: plugin.to_owned(), component: component.to_owned(), reason };
     if let Some(reason) = unfit(&std::fs::metadata(&path).map_err(unreadable)?) {
         return Err(refuse(reason));

@@ -12,7 +12,7 @@ use crate::config::Sha256;
 pub enum Refused {
     /// The file of the component cannot be read.
     #[error(
-        "plugin `{plugin}`: cannot read `{}`: {source}\nhint: `component` is the path of a component (relative paths start at the configuration file) or one of the bundled plugins: {}", path.display(), bundled_names()
+        "plugin `{plugin}`: cannot read `{}`: {error}\nhint: `component` is the path of a component (relative paths start at the configuration file) or one of the bundled plugins: {}", path.display(), bundled_names()
     )]
     Unreadable {
         /// The plugin's name in the configuration.
@@ -20,7 +20,7 @@ pub enum Refused {
         /// The file that was tried.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The file is not the one that the configuration names.
     #[error(
@@ -133,12 +133,12 @@ pub enum Refused {
         reason: String,
     },
     /// It did not survive its start.
-    #[error("plugin `{plugin}` cannot be started: {source}{}", whose_fault(.source))]
+    #[error("plugin `{plugin}` cannot be started: {error}{}", whose_fault(.error))]
     NotStarted {
         /// The plugin's name in the configuration.
         plugin: String,
         /// What happened.
-        source: CallError,
+        error: CallError,
     },
     /// It refused its configuration.
     #[error("plugin `{plugin}` refuses its configuration: {reason}\nhint: see `config` in `[plugins.{plugin}]`")]

@@ -155,7 +155,7 @@ impl Instance {
         let live = Live::start(&plugin, &state).await.map_err(|error| match error {
             CallError::Failed(reason) => Refused::Configuration { plugin: plugin.name.to_string(), reason },
             CallError::BadAnswer(reason) => Refused::Misfit { plugin: plugin.name.to_string(), reason },
-            source => Refused::NotStarted { plugin: plugin.name.to_string(), source },
+            error => Refused::NotStarted { plugin: plugin.name.to_string(), error },
         })?;
         Ok(Self { plugin, state, live: Some(live) })
     }

@@ -112,7 +112,7 @@ impl Kind {
     /// The world of `wit/v0.1` that such a plugin is built for.
     pub(super) const fn world(self) -> &'static str {
         match self {
-            Self::Filter => "filter-plugin",
+            Self::Filter => "packed-filter-plugin",
             Self::Formatter => "formatter-plugin",
         }
     }

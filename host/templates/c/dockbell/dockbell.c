@@ -155,6 +155,35 @@ struct result *export_accept(const dockbell_event *event) {
     if (!result->is_error) result->pass = pass;
     return result;
 }
+
+static dockbell_string next(const char **text, const uint32_t **ends, uint32_t *start) {
+    dockbell_string string = {*text + *start, **ends - *start};
+    *start = *(*ends)++;
+    return string;
+}
+
+/* The same event with all its texts in one; `texts` is how many there are, six of them before the pairs. */
+__attribute__((export_name("dockbell:plugin/packed-filter@0.1.0#accept")))
+struct result *export_accept_packed(
+    const char *text, size_t len, const uint32_t *ends, size_t texts, uint32_t attributes, int64_t time_nanos) {
+    (void)len;
+    size_t count = (texts - 6) / 2;
+    dockbell_pair *pairs = dockbell_alloc(count * sizeof *pairs);
+    uint32_t start = 0;
+    dockbell_event event = {.time_nanos = time_nanos};
+    dockbell_string *const heads[] = {
+        &event.engine, &event.kind, &event.action, &event.detail, &event.actor_id, &event.scope};
+    for (size_t i = 0; i < 6; i++) *heads[i] = next(&text, &ends, &start);
+    for (size_t i = 0; i < count; i++) {
+        pairs[i].name = next(&text, &ends, &start);
+        pairs[i].value = next(&text, &ends, &start);
+    }
+    event.attributes.ptr = pairs;
+    event.attributes.len = attributes;
+    event.facts.ptr = pairs + attributes;
+    event.facts.len = count - attributes;
+    return export_accept(&event);
+}
 #else
 __attribute__((export_name("dockbell:plugin/formatter@0.1.0#format")))
 struct result *export_format(

@@ -1,3 +1,3 @@
-module my-plugin
+module example.com/my-plugin
 
 go 1.24

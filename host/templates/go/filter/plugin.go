@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"my-plugin/dockbell"
+	"example.com/my-plugin/dockbell"
 )
 
 type filter struct {

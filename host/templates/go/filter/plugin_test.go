@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"my-plugin/dockbell"
+	"example.com/my-plugin/dockbell"
 )
 
 func TestOnlyContainersThatFailedAreTold(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"my-plugin/dockbell"
+	"example.com/my-plugin/dockbell"
 )
 
 type formatter struct{}

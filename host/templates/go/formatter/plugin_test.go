@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"my-plugin/dockbell"
+	"example.com/my-plugin/dockbell"
 )
 
 func TestEachEventIsALine(t *testing.T) {

@@ -63,6 +63,14 @@ export interface Notification {
 /** The plugin's table of the configuration. Nobody has checked it: say by a {@link PluginError} what is wrong. */
 export type Config = Record<string, unknown>;
 
+/** An event whose texts come in one, see `wit/v0.1/packed-filter.wit`; {@link exportFilter} makes an {@link Event} of it. */
+export interface PackedEvent {
+  text: string;
+  ends: ArrayLike<number>;
+  attributes: number;
+  timeNanos: number;
+}
+
 /** Decides which events a route tells. */
 export interface Filter {
   /** `true` lets the event pass. */
@@ -76,7 +84,7 @@ export interface Formatter {
 }
 
 /**
- * What dockbell calls: `export const { setup, filter } = exportFilter(MyPlugin);`
+ * What dockbell calls: `export const { setup, filter, packedFilter } = exportFilter(MyPlugin);`
  *
  * A thrown error is told as the call's error, and the plugin goes on: of a {@link PluginError} its text, of any other its
  * type and place too.
@@ -84,6 +92,7 @@ export interface Formatter {
 export function exportFilter(plugin: new (config: Config) => Filter): {
   setup: { configure(config: string): void };
   filter: Filter;
+  packedFilter: { accept(event: PackedEvent): boolean };
 };
 
 /** The same for a formatter: `export const { setup, formatter } = exportFormatter(MyPlugin);` */

@@ -19,7 +19,7 @@ export function exportFilter(Plugin) {
       throw failure(error);
     }
   };
-  return { setup, filter: { accept } };
+  return { setup, filter: { accept }, packedFilter: { accept: (event) => accept(unpacked(event)) } };
 }
 
 export function exportFormatter(Plugin) {
@@ -36,6 +36,56 @@ export function exportFormatter(Plugin) {
   return { setup, formatter: { format } };
 }
 
+// Events whose texts came in one, of which most filters look at two or three: lists of all attributes and facts are only made
+// for who asks for them.
+const packedOf = new WeakMap();
+
+function unpacked(packed) {
+  const { text, timeNanos } = packed;
+  const ends = (packed.ends = units(text, packed.ends));
+  let attributes, facts;
+  const event = {
+    engine: text.slice(0, ends[0]),
+    kind: text.slice(ends[0], ends[1]),
+    action: text.slice(ends[1], ends[2]),
+    detail: text.slice(ends[2], ends[3]),
+    actorId: text.slice(ends[3], ends[4]),
+    scope: text.slice(ends[4], ends[5]),
+    timeNanos,
+    get attributes() {
+      return (attributes ??= pairs(packed, 6, 6 + 2 * packed.attributes));
+    },
+    get facts() {
+      return (facts ??= pairs(packed, 6 + 2 * packed.attributes, ends.length));
+    },
+  };
+  packedOf.set(event, packed);
+  return event;
+}
+
+function pairs({ text, ends }, from, to) {
+  const made = [];
+  for (let at = from; at < to; at += 2) {
+    made.push([text.slice(ends[at - 1], ends[at]), text.slice(ends[at], ends[at + 1])]);
+  }
+  return made;
+}
+
+// Where the texts end in JavaScript's units of UTF-16, out of where they end in bytes of UTF-8.
+function units(text, ends) {
+  if (ends[ends.length - 1] === text.length) return ends;
+  let bytes = 0;
+  let at = 0;
+  return Array.from(ends, (end) => {
+    while (bytes < end) {
+      const point = text.codePointAt(at);
+      bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+      at += point < 0x10000 ? 1 : 2;
+    }
+    return at;
+  });
+}
+
 function start(Plugin) {
   const running = { plugin: undefined };
   const configure = (config) => {
@@ -50,15 +100,27 @@ function start(Plugin) {
 }
 
 export function attribute(event, name) {
-  return value(event.attributes, name);
+  const packed = packedOf.get(event);
+  return packed === undefined ? value(event.attributes, name) : find(packed, 6, 6 + 2 * packed.attributes, name);
 }
 
 export function fact(event, name) {
-  return value(event.facts, name);
+  const packed = packedOf.get(event);
+  return packed === undefined
+    ? value(event.facts, name)
+    : find(packed, 6 + 2 * packed.attributes, packed.ends.length, name);
 }
 
 function value(pairs, name) {
   for (const pair of pairs) if (pair[0] === name) return pair[1];
+  return undefined;
+}
+
+function find({ text, ends }, from, to, name) {
+  for (let at = from; at < to; at += 2) {
+    const start = ends[at - 1];
+    if (ends[at] - start === name.length && text.startsWith(name, start)) return text.slice(ends[at], ends[at + 1]);
+  }
   return undefined;
 }
 

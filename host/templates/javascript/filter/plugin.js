@@ -19,4 +19,4 @@ export class MyPlugin {
   }
 }
 
-export const { setup, filter } = exportFilter(MyPlugin);
+export const { setup, filter, packedFilter } = exportFilter(MyPlugin);

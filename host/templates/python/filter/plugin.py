@@ -24,4 +24,4 @@ class MyPlugin:
         return event.action == "die" and code != "" and int(code) >= self.lowest
 
 
-Setup, Filter = export_filter(MyPlugin)
+Setup, Filter, PackedFilter = export_filter(MyPlugin)

@@ -22,4 +22,4 @@ export class MyPlugin implements Filter {
   }
 }
 
-export const { setup, filter } = exportFilter(MyPlugin);
+export const { setup, filter, packedFilter } = exportFilter(MyPlugin);

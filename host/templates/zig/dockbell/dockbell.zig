@@ -139,8 +139,33 @@ pub fn exportFilter(comptime Plugin: type) void {
             answer.of = .{ .pass = pass };
             return ended(null);
         }
+
+        /// The same event with all its texts in one.
+        fn acceptPacked(
+            text: [*]const u8,
+            _: usize,
+            ends: [*]const u32,
+            ends_len: usize,
+            attributes: u32,
+            time_nanos: i64,
+        ) callconv(.c) *const Answer {
+            var texts = Texts{ .text = text, .ends = ends[0..ends_len] };
+            var event = Event{ .time_nanos = time_nanos };
+            inline for (.{ "engine", "kind", "action", "detail", "actor_id", "scope" }) |field| {
+                @field(event, field) = texts.next();
+            }
+            const pairs = arena.allocator().alloc(Pair, texts.ends.len / 2) catch @panic("out of memory");
+            for (pairs) |*pair| {
+                pair.name = texts.next();
+                pair.value = texts.next();
+            }
+            event.attributes = List(Pair).of(pairs[0..attributes]);
+            event.facts = List(Pair).of(pairs[attributes..]);
+            return accept(&event);
+        }
     };
     @export(&exported.accept, .{ .name = "dockbell:plugin/filter@0.1.0#accept" });
+    @export(&exported.acceptPacked, .{ .name = "dockbell:plugin/packed-filter@0.1.0#accept" });
 }
 
 /// Exports a formatter: `configure` as for a filter, and `pub fn format(memory: std.mem.Allocator, batch: dockbell.Batch)
@@ -183,6 +208,23 @@ pub fn exportFormatter(comptime Plugin: type) void {
     };
     @export(&exported.format, .{ .name = "dockbell:plugin/formatter@0.1.0#format" });
 }
+
+/// Texts that lie one behind the other.
+const Texts = struct {
+    text: [*]const u8,
+    /// Where those that are left end.
+    ends: []const u32,
+    start: u32 = 0,
+
+    fn next(self: *Texts) String {
+        const end = self.ends[0];
+        defer {
+            self.ends = self.ends[1..];
+            self.start = end;
+        }
+        return String.of(self.text[self.start..end]);
+    }
+};
 
 fn exportSetup(comptime Plugin: type) void {
     const exported = struct {
