@@ -126,6 +126,13 @@ fn a_new_plugin_in_go_works_as_its_readme_says() {
 }
 
 #[test]
+fn a_plugin_in_go_may_have_a_name_that_go_keeps_for_itself() {
+    let author = Author::new();
+    let commands = "dockbell plugin new go --lang go; cd go; dockbell plugin build; go test ./...";
+    author.run(author.0.path(), commands);
+}
+
+#[test]
 fn the_audit_in_rust_tells_what_its_readme_says() {
     example("rust", "audit");
 }

@@ -12,26 +12,27 @@ use dockbell_tests::guests::{Guest, event, load};
 
 const TIME: Duration = Duration::from_secs(4);
 
-/// How much of its work an honest filter gets done beside one that never ends, before that one is left alone: 1 is all.
+/// How much a filter gets done beside one that never ends, before that one is left alone: 1 is as much as beside one of its kind.
 pub(crate) async fn beside_an_endless_loop() -> f64 {
     let honest = Runtime::new().unwrap().load("honest", &PluginConfig::new("match")).unwrap();
     let mut endless = Guest::filter();
     endless.accept("(loop $again (br $again)) unreachable");
     let endless = load(&endless.component(), |_| {}).unwrap();
-    let alone = work(&honest, &Arc::default()).await;
-    let harmed = Arc::default();
-    let harm = tokio::spawn(filter_for_ever(endless, Arc::clone(&harmed)));
-    let beside = work(&honest, &Arc::default()).await;
-    harm.abort();
-    assert!(harmed.load(Ordering::Relaxed) < 5, "it is left alone already");
-    beside / alone
+    let (expected, _) = work(&honest, &honest).await;
+    let (done, harmed) = work(&honest, &endless).await;
+    assert!(harmed < 5, "it is left alone already");
+    done as f64 / expected as f64
 }
 
-async fn work(plugin: &Arc<Plugin>, done: &Arc<AtomicU64>) -> f64 {
-    let work = tokio::spawn(filter_for_ever(Arc::clone(plugin), Arc::clone(done)));
+/// How many events each of two filters takes, side by side.
+async fn work(one: &Arc<Plugin>, other: &Arc<Plugin>) -> (u64, u64) {
+    let counts: [Arc<AtomicU64>; 2] = Default::default();
+    let [one, other] = [(one, &counts[0]), (other, &counts[1])]
+        .map(|(plugin, count)| tokio::spawn(filter_for_ever(Arc::clone(plugin), Arc::clone(count))));
     tokio::time::sleep(TIME).await;
-    work.abort();
-    done.load(Ordering::Relaxed) as f64
+    one.abort();
+    other.abort();
+    (counts[0].load(Ordering::Relaxed), counts[1].load(Ordering::Relaxed))
 }
 
 async fn filter_for_ever(plugin: Arc<Plugin>, done: Arc<AtomicU64>) {

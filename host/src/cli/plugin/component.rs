@@ -1,5 +1,8 @@
 //! From what a compiler wrote to a component, and what such a component says about itself.
 
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context, bail, ensure};
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
 use wit_parser::{IndexMap, Resolve, SourceMap, WorldItem, WorldKey};
@@ -10,15 +13,17 @@ use super::project::Kind;
 /// WASI preview 1 made of nothing, for what compilers link whether it is used or not.
 const PREVIEW1: &[u8] = include_bytes!("../../../../plugins/dist/preview1.wasm");
 
-/// Writes into a core module which interface it has: that of a plugin of this kind.
-pub(super) fn describe(module: &mut Vec<u8>, kind: Kind) -> anyhow::Result<()> {
-    describe_as(module, kind.world())
+/// A core module that a compiler wrote, with the interface in it that a plugin of this kind has.
+pub(super) fn described(file: &Path, kind: Kind) -> anyhow::Result<Vec<u8>> {
+    let mut module = fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    describe(&mut module, kind.world())?;
+    Ok(module)
 }
 
 /// Makes a component of a core module that carries its interface.
 pub(super) fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut adapter = PREVIEW1.to_vec();
-    describe_as(&mut adapter, "imports")?;
+    describe(&mut adapter, "imports")?;
     let encoder = ComponentEncoder::default().validate(true).adapter("wasi_snapshot_preview1", &adapter)?;
     let encoded = encoder.module(module).and_then(|mut encoder| encoder.encode());
     encoded.context("what the compiler wrote does not make a component")
@@ -48,7 +53,7 @@ pub(super) fn imports(component: &[u8], kind: Kind) -> anyhow::Result<Vec<String
     Ok(imports)
 }
 
-fn describe_as(module: &mut Vec<u8>, world: &str) -> anyhow::Result<()> {
+fn describe(module: &mut Vec<u8>, world: &str) -> anyhow::Result<()> {
     let mut files = SourceMap::new();
     for (path, content) in WIT {
         files.push_str(path, std::str::from_utf8(content)?);

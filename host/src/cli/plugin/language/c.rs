@@ -33,9 +33,7 @@ fn build(project: &Project) -> anyhow::Result<Vec<u8>> {
         compiler.arg("-DDOCKBELL_FILTER");
     }
     tool::run(compiler.arg("-o").arg(&out).args(sources(&project.folder)?))?;
-    let mut module = std::fs::read(&out).with_context(|| format!("cannot read `{}`", out.display()))?;
-    component::describe(&mut module, project.marker.kind)?;
-    Ok(module)
+    component::described(&out, project.marker.kind)
 }
 
 /// Zig brings a C library for WebAssembly along; clang needs Debian's.

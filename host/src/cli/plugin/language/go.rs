@@ -33,7 +33,5 @@ fn build(project: &Project) -> anyhow::Result<Vec<u8>> {
     go.env("GOTOOLCHAIN", "local");
     // A library, so that it starts before its first call and does not end with `main`.
     tool::run(go.args(["build", "-buildmode=c-shared", "-ldflags=-s -w", "-o"]).arg(&out).arg("."))?;
-    let mut module = std::fs::read(&out).with_context(|| format!("cannot read `{}`", out.display()))?;
-    component::describe(&mut module, project.marker.kind)?;
-    Ok(module)
+    component::described(&out, project.marker.kind)
 }

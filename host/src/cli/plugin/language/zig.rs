@@ -38,9 +38,7 @@ fn build(project: &Project) -> anyhow::Result<Vec<u8>> {
     ]);
     zig.args(["--stack", c::STACK]).arg(format!("-femit-bin={}", out.display()));
     tool::run(zig.args(["--dep", "dockbell", "-Mroot=plugin.zig", "-Mdockbell=dockbell/dockbell.zig"]))?;
-    let mut module = std::fs::read(&out).with_context(|| format!("cannot read `{}`", out.display()))?;
-    component::describe(&mut module, project.marker.kind)?;
-    Ok(module)
+    component::described(&out, project.marker.kind)
 }
 
 /// `zig`, wherever it is.
