@@ -44,7 +44,7 @@ async fn main() {
     let lines = lines(events);
     // For a profiler, and for who works on a language: `cargo bench --bench pipeline -- whole`, or `-- languages`.
     if std::env::args().any(|argument| argument == "languages") {
-        return languages(&lines[..events / 4]).await;
+        return languages(&lines[..events / 10]).await;
     }
     if std::env::args().any(|argument| argument == "whole") {
         for _ in 0..10 {
@@ -71,7 +71,7 @@ async fn main() {
     row("the same filter, native", Some(stages::filtering_natively(&lines)));
     row("**socket, reader, facts, journal, one `match` filter, route**", Some(stages::whole(&lines).await));
 
-    languages(&lines[..events / 4]).await;
+    languages(&lines[..events / 10]).await;
 
     println!("\n| the program as a process | |\n| --- | ---: |");
     let mut program = process::Program::start("0s", "0s").await;

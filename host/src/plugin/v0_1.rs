@@ -80,7 +80,7 @@ pub(super) async fn accept(
 #[derive(Default)]
 pub(super) struct Packed {
     text: String,
-    ends: Vec<u32>,
+    ends: Vec<u8>,
 }
 
 impl Packed {
@@ -93,7 +93,7 @@ impl Packed {
         let begin = self.end();
         self.text.push_str(event.attributes.text());
         let ends = event.attributes.ends().flat_map(|(middle, end)| [middle, end]);
-        self.ends.extend(ends.map(|end| begin.saturating_add(end)));
+        self.ends.extend(ends.flat_map(|end| begin.saturating_add(end).to_le_bytes()));
         for (fact, value) in &event.facts {
             self.push(fact.name());
             self.push(value);
@@ -102,7 +102,7 @@ impl Packed {
 
     fn push(&mut self, text: &str) {
         self.text.push_str(text);
-        self.ends.push(self.end());
+        self.ends.extend_from_slice(&self.end().to_le_bytes());
     }
 
     /// Of so much text as is above 4 GiB none can be handed to a plugin at all.

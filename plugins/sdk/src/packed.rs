@@ -6,14 +6,14 @@ use crate::hidden::PackedEvent;
 /// The texts of a packed event, one after the other.
 struct Texts<'a> {
     text: &'a str,
-    ends: std::slice::Iter<'a, u32>,
+    ends: std::slice::Iter<'a, [u8; 4]>,
     start: usize,
 }
 
 impl Texts<'_> {
     /// The next one; empty where there is none.
     fn next(&mut self) -> String {
-        let end = self.ends.next().map_or(self.start, |end| *end as usize);
+        let end = self.ends.next().map_or(self.start, |end| u32::from_le_bytes(*end) as usize);
         let text = self.text.get(self.start..end).unwrap_or_default();
         self.start = end;
         text.to_owned()
@@ -29,7 +29,7 @@ impl Texts<'_> {
 #[must_use]
 pub fn unpack(packed: &PackedEvent) -> Event {
     with_arena(|| {
-        let mut texts = Texts { text: &packed.text, ends: packed.ends.iter(), start: 0 };
+        let mut texts = Texts { text: &packed.text, ends: packed.ends.as_chunks().0.iter(), start: 0 };
         // Fields are evaluated in the order in which they stand here, which is that of the texts.
         Event {
             engine: texts.next(),
@@ -68,7 +68,7 @@ mod tests {
         let mut text = String::new();
         for part in texts {
             text.push_str(part);
-            ends.push(u32::try_from(text.len()).unwrap());
+            ends.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
         }
         PackedEvent { text, ends, attributes, time_nanos: 5 }
     }

@@ -162,12 +162,12 @@ static dockbell_string next(const char **text, const uint32_t **ends, uint32_t *
     return string;
 }
 
-/* The same event with all its texts in one; `texts` is how many there are, six of them before the pairs. */
+/* The same event with all its texts in one, and where each ends; six of them are before the pairs. */
 __attribute__((export_name("dockbell:plugin/packed-filter@0.1.0#accept")))
 struct result *export_accept_packed(
-    const char *text, size_t len, const uint32_t *ends, size_t texts, uint32_t attributes, int64_t time_nanos) {
+    const char *text, size_t len, const uint32_t *ends, size_t ends_len, uint32_t attributes, int64_t time_nanos) {
     (void)len;
-    size_t count = (texts - 6) / 2;
+    size_t count = (ends_len / sizeof *ends - 6) / 2;
     dockbell_pair *pairs = dockbell_alloc(count * sizeof *pairs);
     uint32_t start = 0;
     dockbell_event event = {.time_nanos = time_nanos};

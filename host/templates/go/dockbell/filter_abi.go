@@ -21,9 +21,9 @@ func accept(given unsafe.Pointer) unsafe.Pointer {
 // The same event with all its texts in one.
 //
 //go:wasmexport dockbell:plugin/packed-filter@0.1.0#accept
-func acceptPacked(text unsafe.Pointer, bytes uint32, ends unsafe.Pointer, texts, attributes uint32, timeNanos int64) unsafe.Pointer {
+func acceptPacked(text unsafe.Pointer, bytes uint32, ends unsafe.Pointer, endsBytes, attributes uint32, timeNanos int64) unsafe.Pointer {
 	return do(func() error {
-		event := unpack(string(unsafe.Slice((*byte)(text), bytes)), unsafe.Slice((*uint32)(ends), texts), attributes)
+		event := unpack(string(unsafe.Slice((*byte)(text), bytes)), unsafe.Slice((*uint32)(ends), endsBytes/4), attributes)
 		event.TimeNanos = timeNanos
 		return decide(&event)
 	})

@@ -66,7 +66,7 @@ export type Config = Record<string, unknown>;
 /** An event whose texts come in one, see `wit/v0.1/packed-filter.wit`; {@link exportFilter} makes an {@link Event} of it. */
 export interface PackedEvent {
   text: string;
-  ends: ArrayLike<number>;
+  ends: Uint8Array;
   attributes: number;
   timeNanos: number;
 }

@@ -72,11 +72,12 @@ function pairs({ text, ends }, from, to) {
 }
 
 // Where the texts end in JavaScript's units of UTF-16, out of where they end in bytes of UTF-8.
-function units(text, ends) {
+function units(text, packed) {
+  const ends = new Uint32Array(packed.buffer, packed.byteOffset, packed.length / 4);
   if (ends[ends.length - 1] === text.length) return ends;
   let bytes = 0;
   let at = 0;
-  return Array.from(ends, (end) => {
+  return ends.map((end) => {
     while (bytes < end) {
       const point = text.codePointAt(at);
       bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;

@@ -70,7 +70,7 @@ class _Packed(Event):
         text = packed.text
         # `ends` counts bytes of UTF-8.
         self._text = text if text.isascii() else text.encode()
-        self._ends = packed.ends
+        self._ends = memoryview(packed.ends).cast("I")
         self._facts_at = 6 + 2 * packed.attributes
         self.time_nanos = packed.time_nanos
 

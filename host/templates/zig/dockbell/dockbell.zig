@@ -149,7 +149,7 @@ pub fn exportFilter(comptime Plugin: type) void {
             attributes: u32,
             time_nanos: i64,
         ) callconv(.c) *const Answer {
-            var texts = Texts{ .text = text, .ends = ends[0..ends_len] };
+            var texts = Texts{ .text = text, .ends = ends[0 .. ends_len / @sizeOf(u32)] };
             var event = Event{ .time_nanos = time_nanos };
             inline for (.{ "engine", "kind", "action", "detail", "actor_id", "scope" }) |field| {
                 @field(event, field) = texts.next();
