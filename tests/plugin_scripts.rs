@@ -282,7 +282,7 @@ class Odd:
     def __init__(self, config): print("made", config)
     def accept(self, event):
         if event.engine == "echo":
-            raise PluginError(json.dumps(dataclasses.asdict(event)))
+            raise PluginError(json.dumps(dataclasses.asdict(dataclasses.replace(event))))
         return ODD[event.engine]()
 
 Setup, Filter, PackedFilter = export_filter(Odd)

@@ -66,6 +66,9 @@ def _part(at: int) -> Any:
 class _Packed(Event):
     """An event whose texts came in one. Each is cut out when it is asked for: most filters look at two or three of forty."""
 
+    # To `==`, `repr` and `dataclasses.replace` it is an `Event` like any other.
+    __class__ = Event
+
     def __init__(self, packed: Any) -> None:
         text = packed.text
         # `ends` counts bytes of UTF-8.
