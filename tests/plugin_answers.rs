@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dockbell::message::Notification;
 use dockbell::plugin::{CallError, Filter, Formatter};
-use dockbell_tests::guests::{Guest, batch, event, load};
+use dockbell_tests::guests::{Guest, batch, event, load, wasi_filter};
 use tracing::subscriber::DefaultGuard;
 
 async fn started(guest: &Guest) -> Formatter {
@@ -278,26 +278,10 @@ async fn a_log_line_of_20_mb_is_not_even_copied() {
 #[tokio::test]
 async fn standard_output_goes_to_the_log_line_by_line() {
     let (log, _guard) = Log::listen();
-    let mut guest = Guest::filter();
-    guest
-        .packages(
-            "package wasi:io@0.2.3 {
-               interface error { resource error; }
-               interface streams {
-                 use error.{error};
-                 variant stream-error { last-operation-failed(error), closed }
-                 resource output-stream { blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>; }
-               }
-             }
-             package wasi:cli@0.2.3 {
-               interface stderr { use wasi:io/streams@0.2.3.{output-stream}; get-stderr: func() -> output-stream; }
-             }",
-        )
-        .import("wasi:cli/stderr@0.2.3", r#"(func $stderr (import "wasi:cli/stderr@0.2.3" "get-stderr") (result i32))"#)
-        .import(
-            "wasi:io/streams@0.2.3",
-            r#"(func $write (import "wasi:io/streams@0.2.3" "[method]output-stream.blocking-write-and-flush") (param i32 i32 i32 i32))"#,
-        );
+    let mut guest = wasi_filter(&[
+        ("cli/stderr", "get-stderr", "stderr", "(result i32)"),
+        ("io/streams", "[method]output-stream.blocking-write-and-flush", "write", "(param i32 i32 i32 i32)"),
+    ]);
     let text = guest.text("panicked at lib.rs:3\nno such key\nand no newline");
     guest.accept(&format!("(call $write (call $stderr) {text} (i32.const 32)) unreachable"));
     let mut filter = Filter::start(load(&guest.component(), |_| {}).unwrap()).await.unwrap();

@@ -10,66 +10,11 @@ use dockbell::config::grants::Dir;
 use dockbell::config::{Config, Environment, PluginConfig};
 use dockbell::plugin::{CallError, Filter};
 use dockbell_tests::engine::container;
-use dockbell_tests::guests::{Guest, event, load};
+use dockbell_tests::guests::{Guest, event, load, wasi_filter};
 use dockbell_tests::program::{Ended, Program, program};
 use tempfile::TempDir;
 
 const DOCKBELL: &str = env!("CARGO_BIN_EXE_dockbell-under-test");
-
-/// The part of WASI 0.2 that these guests import.
-const WASI: &str = "
-package wasi:cli@0.2.3 {
-  interface environment { get-environment: func() -> list<tuple<string, string>>; }
-}
-package wasi:filesystem@0.2.3 {
-  interface types {
-    enum error-code {
-      access, would-block, already, bad-descriptor, busy, deadlock, quota, exist, file-too-large, illegal-byte-sequence,
-      in-progress, interrupted, invalid, io, is-directory, loop, too-many-links, message-size, name-too-long, no-device,
-      no-entry, no-lock, insufficient-memory, insufficient-space, not-directory, not-empty, not-recoverable, unsupported,
-      no-tty, no-such-device, overflow, not-permitted, pipe, read-only, invalid-seek, text-file-busy, cross-device,
-    }
-    flags path-flags { symlink-follow }
-    flags open-flags { create, directory, exclusive, truncate }
-    flags descriptor-flags {
-      read, write, file-integrity-sync, data-integrity-sync, requested-write-sync, mutate-directory,
-    }
-    resource descriptor {
-      read: func(length: u64, offset: u64) -> result<tuple<list<u8>, bool>, error-code>;
-      write: func(buffer: list<u8>, offset: u64) -> result<u64, error-code>;
-      open-at: func(path-flags: path-flags, path: string, open-flags: open-flags, %flags: descriptor-flags)
-        -> result<descriptor, error-code>;
-    }
-  }
-  interface preopens { use types.{descriptor}; get-directories: func() -> list<tuple<descriptor, string>>; }
-}
-package wasi:sockets@0.2.3 {
-  interface network {
-    enum ip-address-family { ipv4, ipv6 }
-    enum error-code {
-      unknown, access-denied, not-supported, invalid-argument, out-of-memory, timeout, concurrency-conflict,
-      not-in-progress, would-block, invalid-state, new-socket-limit, address-not-bindable, address-in-use,
-      remote-unreachable, connection-refused, connection-reset, connection-aborted, datagram-too-large,
-      name-unresolvable, temporary-resolver-failure, permanent-resolver-failure,
-    }
-  }
-  interface tcp { resource tcp-socket; }
-  interface tcp-create-socket {
-    use network.{error-code, ip-address-family};
-    use tcp.{tcp-socket};
-    create-tcp-socket: func(family: ip-address-family) -> result<tcp-socket, error-code>;
-  }
-}";
-
-/// A filter that may call these functions: the interface, the name in it, how the module calls it, and its core type.
-fn guest(functions: &[(&str, &str, &str, &str)]) -> Guest {
-    let mut guest = Guest::filter();
-    guest.packages(WASI);
-    for (interface, function, name, ty) in functions {
-        guest.import(interface, &format!("(func ${name} (import \"{interface}\" \"{function}\") {ty})"));
-    }
-    guest
-}
 
 async fn accept(guest: &Guest, grant: impl FnOnce(&mut PluginConfig)) -> Result<bool, CallError> {
     Filter::start(load(&guest.component(), grant).unwrap()).await.unwrap().accept(&event()).await
@@ -85,7 +30,7 @@ async fn said(guest: &Guest, grant: impl FnOnce(&mut PluginConfig)) -> String {
 
 /// A filter that says the variable at this place, `NAME` and value without anything between, and lets pass what has fewer.
 fn environment(place: u32) -> Guest {
-    let mut guest = guest(&[("wasi:cli/environment@0.2.3", "get-environment", "environment", "(param i32)")]);
+    let mut guest = wasi_filter(&[("cli/environment", "get-environment", "environment", "(param i32)")]);
     // The texts of one variable lie behind each other: the host writes the name, then the value.
     guest.accept(&format!(
         "(local $at i32)
@@ -131,13 +76,13 @@ fn a_plugin_sees_the_variables_that_it_is_granted_and_no_other() {
     assert!(second.output.contains("with an error: TZUTC\n"), "{}", second.output);
 }
 
-const TYPES: &str = "wasi:filesystem/types@0.2.3";
+const TYPES: &str = "filesystem/types";
 
 /// A filter with the functions of files, and how it opens `path` in the first folder: `$open` leaves 0 at 32 and the file at
 /// 36, or the number of the error there; -1 where there is no folder. `open` and `flags` are those of WASI.
 fn files(path: &str, open: u32, flags: u32) -> Guest {
-    let mut guest = guest(&[
-        ("wasi:filesystem/preopens@0.2.3", "get-directories", "directories", "(param i32)"),
+    let mut guest = wasi_filter(&[
+        ("filesystem/preopens", "get-directories", "directories", "(param i32)"),
         (TYPES, "[method]descriptor.open-at", "open_at", "(param i32 i32 i32 i32 i32 i32 i32)"),
         (TYPES, "[method]descriptor.read", "read", "(param i32 i64 i64 i32)"),
         (TYPES, "[method]descriptor.write", "write", "(param i32 i32 i32 i64 i32)"),
@@ -233,8 +178,7 @@ async fn a_plugin_writes_only_where_that_is_granted_too() {
 #[tokio::test]
 async fn a_grant_opens_nothing_but_itself() {
     let shelf = shelf();
-    let mut socket =
-        guest(&[("wasi:sockets/tcp-create-socket@0.2.3", "create-tcp-socket", "socket", "(param i32 i32)")]);
+    let mut socket = wasi_filter(&[("sockets/tcp-create-socket", "create-tcp-socket", "socket", "(param i32 i32)")]);
     // 1: access-denied.
     socket.accept(
         "(call $socket (i32.const 0) (i32.const 32))

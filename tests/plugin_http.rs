@@ -11,74 +11,13 @@ use dockbell::config::{PluginConfig, Server};
 use dockbell::deliver::http::Client;
 use dockbell::plugin::{CallError, Filter, Runtime};
 use dockbell_tests::engine::container;
-use dockbell_tests::guests::{Guest, event, load};
+use dockbell_tests::guests::{Guest, event, load, wasi_filter};
 use dockbell_tests::http_server::{Leads, Reply, ScriptedHttp};
 use dockbell_tests::program::{Program, program};
 use dockbell_tests::smtp::Certificate;
 use tempfile::TempDir;
 
 const DOCKBELL: &str = env!("CARGO_BIN_EXE_dockbell-under-test");
-
-/// The part of WASI 0.2 that these guests import.
-const WASI: &str = "
-package wasi:io@0.2.3 {
-  interface error { resource error; }
-  interface poll { resource pollable { block: func(); } }
-  interface streams {
-    use error.{error};
-    use poll.{pollable};
-    variant stream-error { last-operation-failed(error), closed }
-    resource input-stream { blocking-read: func(len: u64) -> result<list<u8>, stream-error>; }
-    resource output-stream { blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>; }
-  }
-}
-package wasi:http@0.2.3 {
-  interface types {
-    use wasi:io/streams@0.2.3.{input-stream, output-stream};
-    use wasi:io/poll@0.2.3.{pollable};
-    variant method { get, head, post, put, delete, connect, options, trace, patch, other(string) }
-    variant scheme { HTTP, HTTPS, other(string) }
-    record DNS-error-payload { rcode: option<string>, info-code: option<u16> }
-    record TLS-alert-received-payload { alert-id: option<u8>, alert-message: option<string> }
-    record field-size-payload { field-name: option<string>, field-size: option<u32> }
-    variant error-code {
-      DNS-timeout, DNS-error(DNS-error-payload), destination-not-found, destination-unavailable,
-      destination-IP-prohibited, destination-IP-unroutable, connection-refused, connection-terminated,
-      connection-timeout, connection-read-timeout, connection-write-timeout, connection-limit-reached,
-      TLS-protocol-error, TLS-certificate-error, TLS-alert-received(TLS-alert-received-payload), HTTP-request-denied,
-      HTTP-request-length-required, HTTP-request-body-size(option<u64>), HTTP-request-method-invalid,
-      HTTP-request-URI-invalid, HTTP-request-URI-too-long, HTTP-request-header-section-size(option<u32>),
-      HTTP-request-header-size(option<field-size-payload>), HTTP-request-trailer-section-size(option<u32>),
-      HTTP-request-trailer-size(field-size-payload), HTTP-response-incomplete,
-      HTTP-response-header-section-size(option<u32>), HTTP-response-header-size(field-size-payload),
-      HTTP-response-body-size(option<u64>), HTTP-response-trailer-section-size(option<u32>),
-      HTTP-response-trailer-size(field-size-payload), HTTP-response-transfer-coding(option<string>),
-      HTTP-response-content-coding(option<string>), HTTP-response-timeout, HTTP-upgrade-failed, HTTP-protocol-error,
-      loop-detected, configuration-error, internal-error(option<string>),
-    }
-    resource fields { constructor(); }
-    resource outgoing-body { write: func() -> result<output-stream>; finish: static func(this: outgoing-body, trailers: option<fields>) -> result<_, error-code>; }
-    resource outgoing-request {
-      constructor(headers: fields);
-      body: func() -> result<outgoing-body>;
-      set-method: func(method: method) -> result;
-      set-path-with-query: func(path-with-query: option<string>) -> result;
-      set-scheme: func(scheme: option<scheme>) -> result;
-      set-authority: func(authority: option<string>) -> result;
-    }
-    resource request-options;
-    resource incoming-body { %stream: func() -> result<input-stream>; }
-    resource incoming-response { status: func() -> u16; consume: func() -> result<incoming-body>; }
-    resource future-incoming-response {
-      subscribe: func() -> pollable;
-      get: func() -> option<result<result<incoming-response, error-code>>>;
-    }
-  }
-  interface outgoing-handler {
-    use types.{outgoing-request, request-options, future-incoming-response, error-code};
-    handle: func(request: outgoing-request, options: option<request-options>) -> result<future-incoming-response, error-code>;
-  }
-}";
 
 /// Cases of `error-code`.
 const UNAVAILABLE: u8 = 3;
@@ -96,10 +35,8 @@ fn web(url: &str) -> Guest {
     let (scheme, rest) = url.split_once("://").unwrap();
     let (authority, path) =
         rest.split_once('/').map_or((rest, "/".to_owned()), |(host, path)| (host, format!("/{path}")));
-    let types = "wasi:http/types@0.2.3";
-    let mut guest = Guest::filter();
-    guest.packages(WASI);
-    for (interface, function, name, ty) in [
+    let types = "http/types";
+    let mut guest = wasi_filter(&[
         (types, "[constructor]fields", "fields", "(result i32)"),
         (types, "[constructor]outgoing-request", "request", "(param i32) (result i32)"),
         (types, "[method]outgoing-request.set-method", "method", "(param i32 i32 i32 i32) (result i32)"),
@@ -114,15 +51,13 @@ fn web(url: &str) -> Guest {
         (types, "[method]incoming-body.stream", "stream", "(param i32 i32)"),
         (types, "[method]future-incoming-response.subscribe", "subscribe", "(param i32) (result i32)"),
         (types, "[method]future-incoming-response.get", "get", "(param i32 i32)"),
-        ("wasi:http/outgoing-handler@0.2.3", "handle", "handle", "(param i32 i32 i32 i32)"),
-        ("wasi:io/poll@0.2.3", "[method]pollable.block", "block", "(param i32)"),
-        ("wasi:io/poll@0.2.3", "[resource-drop]pollable", "unpoll", "(param i32)"),
-        ("wasi:io/streams@0.2.3", "[method]input-stream.blocking-read", "read", "(param i32 i64 i32)"),
-        ("wasi:io/streams@0.2.3", "[method]output-stream.blocking-write-and-flush", "put", "(param i32 i32 i32 i32)"),
-        ("wasi:io/streams@0.2.3", "[resource-drop]output-stream", "unput", "(param i32)"),
-    ] {
-        guest.import(interface, &format!("(func ${name} (import \"{interface}\" \"{function}\") {ty})"));
-    }
+        ("http/outgoing-handler", "handle", "handle", "(param i32 i32 i32 i32)"),
+        ("io/poll", "[method]pollable.block", "block", "(param i32)"),
+        ("io/poll", "[resource-drop]pollable", "unpoll", "(param i32)"),
+        ("io/streams", "[method]input-stream.blocking-read", "read", "(param i32 i64 i32)"),
+        ("io/streams", "[method]output-stream.blocking-write-and-flush", "put", "(param i32 i32 i32 i32)"),
+        ("io/streams", "[resource-drop]output-stream", "unput", "(param i32)"),
+    ]);
     let (authority, path) = (guest.text(authority), guest.text(&path));
     let scheme = u8::from(scheme == "https");
     guest.field(&format!(

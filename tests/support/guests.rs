@@ -300,6 +300,19 @@ pub fn load(bytes: &[u8], limits: impl FnOnce(&mut PluginConfig)) -> Result<Arc<
     RUNTIME.load("guest", &config)
 }
 
+/// A filter that may call these functions of WASI 0.2.3: the interface, the name in it, how the module calls it, and its core
+/// type.
+#[must_use]
+pub fn wasi_filter(functions: &[(&str, &str, &str, &str)]) -> Guest {
+    let mut guest = Guest::filter();
+    guest.packages(include_str!("wasi.wit"));
+    for (interface, function, name, ty) in functions {
+        let interface = format!("wasi:{interface}@0.2.3");
+        guest.import(&interface, &format!("(func ${name} (import \"{interface}\" \"{function}\") {ty})"));
+    }
+    guest
+}
+
 /// An event as engines send it: the end of a container, with seven attributes and two facts.
 #[must_use]
 pub fn event() -> Event {
