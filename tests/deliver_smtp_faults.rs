@@ -424,6 +424,6 @@ async fn an_address_that_leads_nowhere_ends_within_the_limit() {
     let begun = Instant::now();
     let sealed = sink.seal(&message(1, "web died")).unwrap();
     let failure = sink.deliver(&sealed).await.failed.remove(0).1;
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(20));
     assert!(failure.error.contains("192.0.2.1:25: connect: ") && failure.hint.is_some(), "{failure}");
 }

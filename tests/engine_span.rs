@@ -64,7 +64,7 @@ async fn a_run_into_the_future_ends_then() {
     let (events, end) = watch.rest().await;
     assert!(matches!(end, End::Complete), "{end:?}");
     assert_eq!(names(&events), ["in time"]);
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
