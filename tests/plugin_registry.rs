@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -74,6 +75,31 @@ async fn a_component_is_fetched_once_and_then_needs_no_registry() {
     load(&fetched);
     assert_eq!(fetched.plugins["night"].sha256.unwrap().to_string(), sha256(&component())[7..]);
     assert_eq!(kept.files().len(), 2);
+}
+
+#[tokio::test]
+async fn what_no_start_has_wanted_for_90_days_is_removed_and_what_is_wanted_stays() {
+    let (registry, kept) = (Registry::start().await, Kept::new());
+    let config = config(&registry.publish("plugins/night", "1.0", &component()), "");
+    kept.fetch(&config).await.unwrap();
+    let folder = kept.folder.path().join("components");
+    let gone = [folder.join(format!("sha256-{}", "0".repeat(64))), folder.join("left-behind.new")];
+    let foreign = folder.join("notes.txt");
+    for file in gone.iter().chain([&foreign]) {
+        fs::write(file, "").unwrap();
+    }
+    let age = |days: u64| SystemTime::now() - Duration::from_secs(days * 24 * 3600);
+    for file in kept.files() {
+        fs::File::open(file).unwrap().set_modified(age(100)).unwrap();
+    }
+    drop(registry);
+    kept.fetch(&config).await.unwrap();
+    assert!(gone.iter().all(|file| !file.exists()) && foreign.exists());
+    assert_eq!(kept.files().len(), 3, "the manifest, the component, and what is not ours");
+    for file in kept.files().iter().filter(|file| **file != foreign) {
+        let renewed = fs::metadata(file).unwrap().modified().unwrap();
+        assert!(renewed > age(1), "{}", file.display());
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use registry::Registry;
 pub use shelf::Shelf;
 
 /// Makes files of all components of a configuration that are in registries: fetches what is not on the shelf yet. The
-/// answer is the same configuration with the paths and digests of these files.
+/// answer is the same configuration with the paths and digests of these files. What no start has wanted for 90 days is removed.
 ///
 /// # Errors
 /// One that is not on the shelf and cannot be fetched, or is another one than the digest says.
@@ -32,6 +32,7 @@ pub async fn fetch(config: &Config, shelf: &Shelf) -> Result<Config, FetchError>
                 .map_err(|failure| FetchError::new(name, &reference, failure))?;
         }
     }
+    shelf.tidy();
     Ok(config)
 }
 
