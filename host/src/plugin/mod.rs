@@ -25,6 +25,7 @@ mod v0_1;
 pub use ask::Ask;
 pub use bundled::{BUNDLED, Bundled};
 pub use cache::cache_folder;
+pub(crate) use cache::{Use, remove_unused, renew};
 pub use compile::{COMPILE_COMPONENT, CompileLimits, Compiler, compile_component};
 pub use compiled::Compiled;
 pub use component::LARGEST_COMPONENT;

@@ -1,22 +1,16 @@
 //! The folder in which fetched components are kept, by their digests. Whatever is taken from it is checked.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::error::Failure;
 use crate::config::Sha256;
-use crate::plugin::cache_folder;
+use crate::plugin::{Use, cache_folder, remove_unused, renew};
 use crate::store::Place;
 
-/// What no start has wanted for so long is of a plugin that is gone.
-const UNUSED: Duration = Duration::from_secs(90 * 24 * 3600);
-/// A file that is still being written after so long was left behind by a program that was killed.
-const LEFT_BEHIND: Duration = Duration::from_secs(3600);
-/// How often the time of a file is renewed that is wanted; a start must not always write.
-const RENEWED_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// How the name of a file begins that is kept, and how one ends that is being written.
 const NAMES: (&str, &str) = ("sha256-", ".new");
 
@@ -44,10 +38,7 @@ impl Shelf {
         let path = self.path(digest).ok()?;
         let (mut file, mut bytes) = (File::open(path).ok()?, Vec::new());
         (&mut file).take(most).read_to_end(&mut bytes).ok()?;
-        if file.metadata().is_ok_and(|about| age(&about) > RENEWED_EVERY) {
-            // On a file system that is only read from nothing is removed either.
-            let _ = file.set_modified(SystemTime::now());
-        }
+        renew(&file, &file.metadata().ok()?);
         (Sha256::of(&bytes) == digest).then_some(bytes)
     }
 
@@ -72,22 +63,13 @@ impl Shelf {
     /// Removes what has not been wanted for long, and nothing that is not the shelf's own. Called when all that is wanted now
     /// is here, so that its time is renewed.
     pub(super) fn tidy(&self) {
+        let Some(Ok(folder)) = self.0.as_ref().map(File::open) else { return };
         // A folder that cannot be read will be met again by who wants something of it.
-        for entry in self.0.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let limit = if name.starts_with(NAMES.0) {
-                UNUSED
-            } else if name.ends_with(NAMES.1) {
-                LEFT_BEHIND
-            } else {
-                continue;
-            };
-            if entry.metadata().is_ok_and(|about| age(&about) > limit) {
-                // Another program may have removed it meanwhile.
-                let _ = fs::remove_file(entry.path());
-            }
-        }
+        let _ = remove_unused(folder, SystemTime::now(), |name| match name {
+            kept if kept.starts_with(NAMES.0) => Some(Use::Kept),
+            temporary if temporary.ends_with(NAMES.1) => Some(Use::Temporary),
+            _ => None,
+        });
     }
 
     fn write(&self, path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
@@ -97,10 +79,4 @@ impl Shelf {
         file.write_all(bytes)?;
         file.sync_all()
     }
-}
-
-/// Since the file was written, or wanted for the last time.
-fn age(about: &Metadata) -> Duration {
-    let modified = about.modified().unwrap_or_else(|_| SystemTime::now());
-    SystemTime::now().duration_since(modified).unwrap_or_default()
 }

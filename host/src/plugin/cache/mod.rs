@@ -12,22 +12,21 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, OFlags, Timestamps, UTIME_NOW, futimens, renameat, unlinkat};
+use rustix::fs::{AtFlags, OFlags, renameat, unlinkat};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use super::native::Trusted;
 pub use folder::cache_folder;
 pub(super) use key::Key;
+pub(crate) use trim::{Use, remove_unused, renew};
 
 /// Bytes of the checksum that a file ends with. It finds what a disk has damaged; who may write the file could make any
 /// checksum fit, and a slow one would be half of the time that a plugin of 30 MB takes to start.
 const CHECKSUM: usize = 16;
 /// Bytes that are read at once. They come from the page cache, and stay in that of the processor.
 const PIECE: usize = 128 << 10;
-/// How often the time of a file is renewed that is used; a start must not always write.
-const RENEWED_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// A folder of compiled components.
 #[derive(Debug)]
@@ -63,15 +62,10 @@ impl Cache {
 
     fn read(&self, name: &str) -> io::Result<Trusted> {
         let (file, about) = folder::open_file(&self.folder, name)?;
-        if checksum_of(&file, about.len())? != checksum_in(&file, about.len())? {
+        if !is_whole(&file, about.len())? {
             return Err(io::Error::other("it is damaged"));
         }
-        let age = about.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-        if age.is_some_and(|age| age > RENEWED_EVERY) {
-            let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-            // On a file system that is only read from nothing is trimmed either.
-            let _ = futimens(&file, &Timestamps { last_access: now, last_modification: now });
-        }
+        trim::renew(&file, &about);
         Ok(Trusted::Kept(file))
     }
 
@@ -101,27 +95,17 @@ impl Cache {
     }
 }
 
-/// Where the checksum begins in a file of this length.
-fn code_length(length: u64) -> io::Result<u64> {
-    length.checked_sub(CHECKSUM as u64).ok_or_else(|| io::Error::other("it is cut off"))
-}
-
-/// The checksum that a file of this length says it has.
-fn checksum_in(file: &File, length: u64) -> io::Result<[u8; CHECKSUM]> {
-    let mut sum = [0; CHECKSUM];
-    file.read_exact_at(&mut sum, code_length(length)?)?;
-    Ok(sum)
-}
-
-/// The checksum that it has, without all of it in memory.
-fn checksum_of(file: &File, length: u64) -> io::Result<[u8; CHECKSUM]> {
-    let (mut sum, mut piece) = (Xxh3Default::new(), vec![0; PIECE]);
-    let (mut at, end) = (0, code_length(length)?);
+/// Whether a file of this length has the checksum that it says it has; looks without all of it in memory.
+fn is_whole(file: &File, length: u64) -> io::Result<bool> {
+    let end = length.checked_sub(CHECKSUM as u64).ok_or_else(|| io::Error::other("it is cut off"))?;
+    let (mut sum, mut piece, mut at) = (Xxh3Default::new(), vec![0; PIECE], 0);
     while at < end {
         let wanted = usize::try_from(end - at).map_or(PIECE, |left| left.min(PIECE));
         file.read_exact_at(&mut piece[..wanted], at)?;
         sum.update(&piece[..wanted]);
         at += wanted as u64;
     }
-    Ok(sum.digest128().to_be_bytes())
+    let mut said = [0; CHECKSUM];
+    file.read_exact_at(&mut said, end)?;
+    Ok(sum.digest128().to_be_bytes() == said)
 }
