@@ -14,9 +14,9 @@ use serde_json::json;
 use super::{OutputArgs, StateArgs};
 use crate::app::letters;
 use crate::config::Output;
-use crate::deliver::clean;
 use crate::serve::control::Request;
 use crate::store::{Filter, Letter, MessageState, Place, Reader, Summary};
+use crate::text;
 
 /// What `outbox` takes.
 #[derive(Debug, Args)]
@@ -136,10 +136,10 @@ fn listed(state: &std::path::Path, args: ListArgs) -> anyhow::Result<String> {
 fn line(text: &mut String, message: &Summary) {
     let Summary { id, state, sink, tries, total, .. } = message;
     let when = local(message.sealed_at);
-    let subject = clean::line(&message.subject, 100);
+    let subject = text::one_line(&message.subject, 100);
     let _ = writeln!(text, "{id}  {state:<8}  {when}  {sink}  {tries} tries, {total} events: {subject}");
     if let Some(error) = &message.error {
-        let _ = writeln!(text, "    {}", clean::line(error, 300));
+        let _ = writeln!(text, "    {}", text::one_line(error, 300));
     }
 }
 
@@ -171,18 +171,18 @@ fn shown(state: &std::path::Path, id: &str) -> anyhow::Result<String> {
 
 fn letter_of(text: &mut String, letter: &Letter) -> std::fmt::Result {
     line(text, &letter.summary);
-    writeln!(text, "    route {}, group `{}`", letter.summary.route, clean::line(&letter.summary.group, 200))?;
+    writeln!(text, "    route {}, group `{}`", letter.summary.route, text::one_line(&letter.summary.group, 200))?;
     writeln!(text, "    tried until {}", local(letter.summary.deadline))?;
     for recipient in &letter.recipients {
-        let error = recipient.error.as_deref().map(|error| format!(": {}", clean::line(error, 300)));
+        let error = recipient.error.as_deref().map(|error| format!(": {}", text::one_line(error, 300)));
         writeln!(text, "    to {}: {}{}", recipient.address, recipient.state, error.unwrap_or_default())?;
     }
     for attempt in &letter.attempts {
-        let outcome = clean::line(&attempt.outcome, 300);
+        let outcome = text::one_line(&attempt.outcome, 300);
         writeln!(text, "    attempt {}, {}: {}: {outcome}", attempt.number, local(attempt.at), attempt.stage)?;
     }
     if let Some(wire) = &letter.wire {
-        writeln!(text, "\n{}", clean::text(&String::from_utf8_lossy(wire)))?;
+        writeln!(text, "\n{}", text::multi_line(&String::from_utf8_lossy(wire)))?;
     }
     Ok(())
 }

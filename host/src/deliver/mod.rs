@@ -6,7 +6,6 @@
 //! again, when, and what becomes a dead letter.
 
 mod attempt;
-pub(crate) mod clean;
 mod dial;
 pub mod email;
 mod file;

@@ -8,9 +8,10 @@ use anstyle::{AnsiColor, Style};
 use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::{Attempt, Failure, Sealed, clean, json};
+use super::{Attempt, Failure, Sealed, json};
 use crate::config::Output;
 use crate::message::Message;
+use crate::text;
 
 /// Messages on the terminal. A reader that goes away, as `head` does, closes the sink for good.
 pub struct Stdout {
@@ -80,10 +81,10 @@ impl Stdout {
 /// A text of one line stands alone; a longer one is set under its subject, with an empty line behind it.
 fn readable(message: &Message, colour: bool) -> String {
     let told = &message.notification;
-    let text = clean::text(told.text());
+    let text = text::multi_line(told.text());
     let text = text.trim_matches('\n');
     let style = if colour { style(told.field("severity")) } else { Style::new() };
-    let subject = clean::line(&told.subject, 900);
+    let subject = text::one_line(&told.subject, 900);
     match text {
         "" => format!("{style}{subject}{style:#}\n"),
         line if !line.contains('\n') => format!("{style}{line}{style:#}\n"),

@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use super::lane::Lane;
-use super::{Alarm, Attempt, Failure, Fault, Retry, Sealed, Sink, Trouble, clean};
+use super::{Alarm, Attempt, Failure, Fault, Retry, Sealed, Sink, Trouble};
 use crate::store::{Due, End, Ended, Filter, MessageState, Outcome, Outgoing, Store, StoreError, Then};
+use crate::text;
 
 /// How long a sink keeps what it holds open, such as a connection, while nothing comes.
 const WARM: Duration = Duration::from_secs(5);
@@ -187,7 +188,7 @@ impl Worker {
             found => found?,
         };
         let Some(held) = found.into_iter().find(|held| held.number == number) else { return Ok(()) };
-        let (sink, subject) = (Arc::clone(&self.lane.sink), clean::line(&held.subject, 200));
+        let (sink, subject) = (Arc::clone(&self.lane.sink), text::one_line(&held.subject, 200));
         let error = held.error.unwrap_or_default();
         error!(%sink, message = %held.id, route = held.route, subject, error, "A message is held, and is not sent.");
         if !held.alarm {
@@ -287,7 +288,7 @@ impl Worker {
     }
 
     fn tell_dead(&self, outgoing: &Outgoing, error: String) {
-        let (sink, subject) = (Arc::clone(&self.lane.sink), clean::line(&outgoing.subject, 200));
+        let (sink, subject) = (Arc::clone(&self.lane.sink), text::one_line(&outgoing.subject, 200));
         error!(
             %sink, message = %outgoing.id, route = %outgoing.route, subject, error,
             "A message could not be delivered; it is kept as a dead letter."

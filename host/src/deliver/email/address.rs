@@ -4,7 +4,7 @@ use lettre::Address;
 use lettre::message::Mailbox;
 
 use super::error::EmailError;
-use crate::deliver::clean;
+use crate::text;
 
 /// Longest display name.
 const NAME: usize = 200;
@@ -12,12 +12,12 @@ const NAME: usize = 200;
 /// The sender; what stands before its `@` must be ASCII, since each server has to take it.
 pub(super) fn sender(text: &str) -> Result<Mailbox, EmailError> {
     let mailbox = recipient(text)?;
-    if is_ascii(&mailbox) { Ok(mailbox) } else { Err(EmailError::Sender { address: clean::line(text, NAME) }) }
+    if is_ascii(&mailbox) { Ok(mailbox) } else { Err(EmailError::Sender { address: text::one_line(text, NAME) }) }
 }
 
 /// A recipient: `Name <address>` or an address. An international domain gets its ASCII form.
 pub(super) fn recipient(text: &str) -> Result<Mailbox, EmailError> {
-    let wrong = || EmailError::Address { address: clean::line(text, NAME) };
+    let wrong = || EmailError::Address { address: text::one_line(text, NAME) };
     if text.chars().any(char::is_control) {
         return Err(wrong());
     }
@@ -29,7 +29,7 @@ pub(super) fn recipient(text: &str) -> Result<Mailbox, EmailError> {
     };
     let email = Address::new(mailbox.email.user(), &domain).map_err(|_| wrong())?;
     // lettre gives up on a name with CR, LF or NUL; a cleaned one has none.
-    let name = mailbox.name.map(|name| clean::line(&name, NAME)).filter(|name| !name.is_empty());
+    let name = mailbox.name.map(|name| text::one_line(&name, NAME)).filter(|name| !name.is_empty());
     Ok(Mailbox::new(name, email))
 }
 

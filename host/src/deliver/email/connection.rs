@@ -20,7 +20,8 @@ use super::tls::Security;
 use super::transfer;
 use super::wire::Wire;
 use crate::config::{Login, SmtpServer};
-use crate::deliver::{clean, dial};
+use crate::deliver::dial;
+use crate::text;
 
 /// A mail server, and how to speak with it.
 #[derive(Debug, Clone)]
@@ -200,7 +201,7 @@ impl Connection {
         if answer.code().severity == wanted {
             return Ok(());
         }
-        let words = clean::line(&answer.message().collect::<Vec<_>>().join(" "), super::error::WORDS);
+        let words = text::one_line(&answer.message().collect::<Vec<_>>().join(" "), super::error::WORDS);
         Err(self.error(stage, Cause::Odd { code: answer.code().into(), words }))
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use rustls::{AlertDescription, CertificateError};
 
 use crate::config::Mistake;
-use crate::deliver::{Failure, Fault, TlsError, clean};
+use crate::deliver::{Failure, Fault, TlsError};
+use crate::text;
 
 /// Most bytes of a server's reply that are repeated.
 pub(super) const WORDS: usize = 300;
@@ -170,7 +171,7 @@ impl Cause {
 
     /// The cause behind an error of lettre's.
     pub(super) fn of(error: &lettre::transport::smtp::Error) -> Self {
-        let words = error.source().map(|source| clean::line(&source.to_string(), WORDS)).unwrap_or_default();
+        let words = error.source().map(|source| text::one_line(&source.to_string(), WORDS)).unwrap_or_default();
         if let Some(code) = error.status() {
             return Self::No { code: code.into(), words };
         }
@@ -191,7 +192,7 @@ impl Cause {
     pub(super) fn io(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(error) => Self::Tls(error.clone()),
-            None => Self::Lost(error.kind(), clean::line(&error.to_string(), WORDS)),
+            None => Self::Lost(error.kind(), text::one_line(&error.to_string(), WORDS)),
         }
     }
 }

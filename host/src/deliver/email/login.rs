@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::connection::Connection;
 use super::error::{Cause, SmtpError, Stage, WORDS};
 use crate::config::{Auth, Login};
-use crate::deliver::clean;
+use crate::text;
 
 impl Connection {
     /// Logs in with the secret as it is now: a changed password or a fresh token holds from the next login on.
@@ -49,7 +49,7 @@ impl Connection {
             return self.expect(Stage::Login, &answer, Severity::PositiveCompletion);
         }
         let challenge = answer.first_word().map(|word| STANDARD.decode(word).unwrap_or_default()).unwrap_or_default();
-        let challenge = clean::line(&String::from_utf8_lossy(&challenge), WORDS);
+        let challenge = text::one_line(&String::from_utf8_lossy(&challenge), WORDS);
         let answer = self.server.stage(limit, self.smtp.command("\r\n"), Cause::of).await;
         let cause = match answer {
             Err(cause) => refused(cause, &challenge),

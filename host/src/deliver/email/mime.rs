@@ -3,8 +3,8 @@
 use lettre::message::header::{ContentTransferEncoding, ContentType};
 use lettre::message::{Attachment, Body, MaybeString, MultiPart, SinglePart};
 
-use crate::deliver::clean;
 use crate::message::{Alternative, Message};
+use crate::text;
 
 /// Most bytes of a mail. Postfix takes 10,240,000 by default, some services a tenth; readers do not read more.
 const MAIL: usize = 1 << 20;
@@ -31,7 +31,7 @@ pub(super) enum Content {
 /// All forms of a message that fit; the text says what was left out.
 pub(super) fn full(message: &Message) -> Content {
     let told = &message.notification;
-    let text = clean::text(told.text());
+    let text = text::multi_line(told.text());
     let mut room = MAIL - HEADERS - encoded(&text).min(TEXT);
     let mut notes = Vec::new();
     let mut fits = |form: &Alternative, needed: usize| {
@@ -39,7 +39,7 @@ pub(super) fn full(message: &Message) -> Content {
         if fits {
             room -= needed;
         } else {
-            notes.push(format!("[{} left out: {} bytes]", clean::line(&form.media_type, 60), form.content.len()));
+            notes.push(format!("[{} left out: {} bytes]", text::one_line(&form.media_type, 60), form.content.len()));
         }
         fits
     };
@@ -49,7 +49,7 @@ pub(super) fn full(message: &Message) -> Content {
         match form.media_type.as_str() {
             "text/plain" => {}
             "text/html" if html.is_none() => {
-                let content = clean::text(&form.content);
+                let content = text::multi_line(&form.content);
                 html = fits(form, encoded(&content)).then_some(content);
             }
             _ if fits(form, form.content.len() / 3 * 4 + form.content.len() / 57 * 2 + 512) => attachments.push(form),
@@ -73,7 +73,7 @@ pub(super) fn full(message: &Message) -> Content {
 
 /// The text alone, shorter, for a server that refuses the full form; `None` where that is as plain already.
 pub(super) fn plainer(message: &Message, full: &Content) -> Option<Content> {
-    let text = clean::text(message.notification.text());
+    let text = text::multi_line(message.notification.text());
     let short = encoded(&text) <= PLAINER;
     if short && matches!(full, Content::One(_)) {
         return None;
@@ -98,7 +98,7 @@ fn encode(content: impl Into<MaybeString>, encoding: ContentTransferEncoding) ->
 }
 
 fn attachment(form: &Alternative) -> SinglePart {
-    let media_type = clean::line(&form.media_type, 100).to_ascii_lowercase();
+    let media_type = text::one_line(&form.media_type, 100).to_ascii_lowercase();
     let simple =
         |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-._".contains(&c));
     let (kind, name) = match media_type.split_once('/') {

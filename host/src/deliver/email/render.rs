@@ -12,8 +12,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::address::is_ascii;
 use super::error::EmailError;
 use super::mime::{self, Content};
-use crate::deliver::clean;
 use crate::message::Message;
+use crate::text;
 
 /// Longest value of a header that holds a name, such as a route's.
 const NAME: usize = 200;
@@ -51,7 +51,7 @@ fn head(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Re
         .map_err(|error| EmailError::Write { error: error.to_string() })?;
     let mut head = addressed(Mail::builder().envelope(envelope).from(from.clone()), to)
         // A subject that looks encoded already would be shown as what it decodes to.
-        .subject(words(&clean::line(&told.subject, SUBJECT).replace("=?", "= ?")))
+        .subject(words(&text::one_line(&told.subject, SUBJECT).replace("=?", "= ?")))
         // A date before 1970 cannot be written, and is wrong anyway.
         .date(message.sealed_at.max(Timestamp::UNIX_EPOCH).into())
         .message_id(Some(format!("<{}@{domain}>", message.id)))
@@ -64,7 +64,7 @@ fn head(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Re
         // Exchange: no answers by absent people and no receipts. Not `All`, since reports of failure are wanted.
         ("X-Auto-Response-Suppress", "OOF, AutoReply, RN, NRN, DR".to_owned()),
         ("List-Id", format!("Docker events on {} <events.{host}.{domain}>", phrase(hostname))),
-        ("X-Dockbell-Route", words(&clean::line(&message.route, NAME))),
+        ("X-Dockbell-Route", words(&text::one_line(&message.route, NAME))),
         ("X-Dockbell-Phase", message.phase.name().to_owned()),
         ("X-Dockbell-Events", message.total.to_string()),
     ] {
@@ -114,5 +114,5 @@ fn label(hostname: &str) -> String {
 
 /// A host name within the describing words of a list's id, without what would end them.
 fn phrase(hostname: &str) -> String {
-    words(&clean::line(hostname, NAME).replace(['<', '>', '"', '\\', '(', ')', ','], " ").replace("=?", "= ?"))
+    words(&text::one_line(hostname, NAME).replace(['<', '>', '"', '\\', '(', ')', ','], " ").replace("=?", "= ?"))
 }

@@ -5,7 +5,8 @@ use ulid::Ulid;
 
 use super::{Answer, Tries, retry_after};
 use crate::config::HttpUrl;
-use crate::deliver::{Failure, Fault, clean};
+use crate::deliver::{Failure, Fault};
+use crate::text;
 
 /// Most bytes of an answer that are repeated.
 const WORDS: usize = 200;
@@ -64,6 +65,6 @@ impl Answer {
         for secret in hidden.iter().chain(&url.secrets()) {
             body = body.replace(secret, "[hidden]");
         }
-        format!("{} {}", self.status, clean::line(&body, WORDS)).trim().to_owned()
+        format!("{} {}", self.status, text::one_line(&body, WORDS)).trim().to_owned()
     }
 }

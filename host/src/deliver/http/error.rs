@@ -9,7 +9,8 @@ use std::time::Duration;
 use rustls::CertificateError;
 
 use crate::config::HttpUrl;
-use crate::deliver::{Failure, clean};
+use crate::deliver::Failure;
+use crate::text;
 
 /// Most bytes of what a library says.
 const WORDS: usize = 300;
@@ -146,7 +147,7 @@ impl Cause {
     pub(super) fn io(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(error) => Self::Tls(error.clone()),
-            None => Self::Io(error.kind(), clean::line(&error.to_string(), WORDS)),
+            None => Self::Io(error.kind(), text::one_line(&error.to_string(), WORDS)),
         }
     }
 
@@ -156,7 +157,7 @@ impl Cause {
         }
         match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
             Some(error) => Self::io(error),
-            None => Self::Broken(format!("not an answer of HTTP: {}", clean::line(&error.to_string(), WORDS))),
+            None => Self::Broken(format!("not an answer of HTTP: {}", text::one_line(&error.to_string(), WORDS))),
         }
     }
 }

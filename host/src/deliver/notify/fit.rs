@@ -1,8 +1,8 @@
 //! Fits a message to what a service takes.
 
 use super::service::Shape;
-use crate::deliver::clean;
 use crate::message::Message;
+use crate::text;
 
 /// Longest name of the place where a message is in full.
 const POINTER: usize = 200;
@@ -23,8 +23,8 @@ pub(super) struct Text {
 pub(super) fn fit(message: &Message, shape: Shape, whole: Option<&str>) -> Text {
     let told = &message.notification;
     let severity = told.field("severity").unwrap_or_default().to_owned();
-    let title = safe(&clean::line(&told.subject, shape.title), shape);
-    let text = safe(&clean::text(told.text()), shape);
+    let title = safe(&text::one_line(&told.subject, shape.title), shape);
+    let text = safe(&text::multi_line(told.text()), shape);
     // Many formatters begin the text with the subject.
     let body = text.trim_start().strip_prefix(&title).filter(|rest| rest.starts_with('\n')).unwrap_or(&text);
     let body = body.trim_matches('\n');
@@ -33,7 +33,7 @@ pub(super) fn fit(message: &Message, shape: Shape, whole: Option<&str>) -> Text 
     }
     let pointer = whole.map_or_else(
         || format!("; this is message {}", message.id),
-        |whole| format!("; the whole message is in {}", clean::line(whole, POINTER)),
+        |whole| format!("; the whole message is in {}", text::one_line(whole, POINTER)),
     );
     let body = shortened(body, shape.room(&title), &pointer, shape);
     finished(title, body, severity, shape)
