@@ -163,3 +163,72 @@ fn a_directory_of_another_user_is_named_with_both_users() {
     let told = "it belongs to user 0, and dockbell runs as user 65534";
     assert!(words.iter().any(|line| line.contains(told) && line.contains(" | hint: `chown 65534` it")), "{words:?}");
 }
+
+#[tokio::test]
+async fn nothing_is_written_through_a_link_in_the_state_directory() {
+    use std::os::unix::fs::symlink;
+    for (name, is_replaced) in [
+        ("dockbell.lock", false),
+        ("state.db", false),
+        ("state.db-wal", false),
+        ("state.db-shm", false),
+        ("state.db.new", true),
+        ("ballast", true),
+    ] {
+        let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let target = elsewhere.path().join("shadow");
+        std::fs::write(&target, "precious").unwrap();
+        let link = directory.path().join(name);
+        symlink(&target, &link).unwrap();
+        match try_open(directory.path(), &Options { ballast: Some(1 << 20), ..Options::default() }) {
+            Ok(opened) => {
+                assert!(is_replaced, "{name} was used");
+                opened.store.close().await.unwrap();
+                assert!(!link.is_symlink(), "{name}");
+            }
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!is_replaced && error.contains("it is not a regular file"), "{name}: {error}");
+                assert!(error.contains(&format!("`{}`\nhint: remove it", link.display())), "{name}: {error}");
+            }
+        }
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious", "{name}");
+        // A link to nothing makes no file there.
+        let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        symlink(elsewhere.path().join("new"), directory.path().join(name)).unwrap();
+        let _ = try_open(directory.path(), &Options::default());
+        assert!(!elsewhere.path().join("new").exists(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn root_does_not_keep_its_state_in_the_directory_of_another_user_but_can_look_there() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("skipped: only root can be two users");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let give = |user| {
+        chown(directory.path(), Some(user), None).unwrap();
+        for file in std::fs::read_dir(directory.path()).unwrap() {
+            chown(file.unwrap().path(), Some(user), None).unwrap();
+        }
+    };
+    open(directory.path()).store.close().await.unwrap();
+    give(12345);
+    let error = try_open(directory.path(), &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("it belongs to user 12345, and dockbell runs as user 0"), "{error}");
+    assert!(error.contains("\nhint: `chown 0` it, or run dockbell as user 12345"), "{error}");
+    Reader::open(directory.path()).unwrap();
+    // A file of somebody else in our own directory.
+    give(0);
+    for name in ["dockbell.lock", "state.db"] {
+        let file = directory.path().join(name);
+        chown(&file, Some(12345), None).unwrap();
+        let error = try_open(directory.path(), &Options::default()).unwrap_err().to_string();
+        assert!(error.contains("it belongs to user 12345") && error.contains(&*file.to_string_lossy()), "{error}");
+        chown(&file, Some(0), None).unwrap();
+    }
+    open(directory.path()).store.close().await.unwrap();
+}

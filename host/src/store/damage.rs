@@ -1,37 +1,36 @@
 //! A database that is not whole is moved aside, never deleted.
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rustix::fs::OFlags;
 
 use super::directory::unusable;
 use super::lock::Last;
 use super::{StoreError, open};
+use crate::private::Directory;
 
 /// What every SQLite database begins with.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// How many bytes the header of a database has.
 const HEADER: usize = 100;
 
-/// Looks whether the database at `path` is whole; says what is wrong with it. All of it is read only if the `last` instance
-/// crashed. No database at all is no damage.
-pub(super) fn find(path: &Arc<Path>, last: &Last) -> Result<Option<String>, StoreError> {
+/// Looks whether the database at `path`, in a directory, is whole; says what is wrong with it. All of it is read only if the
+/// `last` instance crashed. No database at all is no damage.
+pub(super) fn find(directory: &Directory, path: &Arc<Path>, last: &Last) -> Result<Option<String>, StoreError> {
     let mut header = Vec::with_capacity(HEADER);
-    match File::open(path) {
-        Ok(file) => {
+    match directory.open_file(open::NAME, OFlags::RDONLY) {
+        Ok((file, _)) => {
             let read = file.take(HEADER as u64).read_to_end(&mut header);
             read.map_err(|error| unusable(path, &error))?;
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             // A log without its database would be taken for that of the new one.
-            let stray = files_of(path).iter().any(|file| file.exists());
+            let stray = files_of(open::NAME).iter().any(|name| exists(directory, name));
             return Ok(stray.then(|| "the database is gone, its log is there".to_owned()));
         }
         Err(error) => return Err(unusable(path, &error)),
@@ -73,42 +72,40 @@ fn application(db: &Connection) -> rusqlite::Result<i32> {
     db.query_row("PRAGMA application_id", (), |row| row.get(0))
 }
 
-/// Moves the database and what belongs to it out of the way; gives its new name.
-pub(super) fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
+/// Moves the database and what belongs to it out of the way; gives its new path.
+pub(super) fn move_aside(directory: &Directory) -> Result<PathBuf, StoreError> {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = |number: u32| {
         let again = if number == 0 { String::new() } else { format!("-{number}") };
-        with_end(path, &format!(".corrupt-{time}{again}"))
+        format!("{}.corrupt-{time}{again}", open::NAME)
     };
-    let free = |name: &PathBuf| !files_of(name).iter().any(|file| file.exists());
+    let free = |name: &String| !files_of(name).iter().any(|file| exists(directory, file));
     let aside = (0..u32::MAX).map(name).find(free).unwrap_or_else(|| name(0));
-    for (from, to) in files_of(path).into_iter().zip(files_of(&aside)) {
-        match std::fs::rename(&from, &to) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(unusable(&from, &error)),
+    let failed = |name: &str, error: &io::Error| unusable(&directory.path().join(name), error);
+    for (from, to) in files_of(open::NAME).iter().zip(files_of(&aside)) {
+        match directory.rename(from, &to) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(from, &error)),
             _ => {}
         }
     }
-    path.parent().map_or(Ok(()), sync).map_err(|error| unusable(path, &error))?;
-    Ok(aside)
+    directory.sync().map_err(|error| failed(open::NAME, &error))?;
+    Ok(directory.path().join(aside))
 }
 
-/// A database and its companions.
-pub(super) fn files_of(path: &Path) -> [PathBuf; 3] {
-    [path.to_owned(), with_end(path, "-wal"), with_end(path, "-shm")]
+/// Refuses a database, or a companion of it, that somebody else may have put there.
+pub(super) fn check_owner(directory: &Directory) -> Result<(), StoreError> {
+    for name in files_of(open::NAME) {
+        directory.inspect(&name).map_err(|error| unusable(&directory.path().join(&name), &error))?;
+    }
+    Ok(())
 }
 
-fn with_end(path: &Path, end: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(end);
-    name.into()
+/// The names of a database and its companions.
+pub(super) fn files_of(name: &str) -> [String; 3] {
+    [name.to_owned(), format!("{name}-wal"), format!("{name}-shm")]
 }
 
-/// Makes a file that its owner alone may read; SQLite gives its companions the same permissions.
-pub(super) fn private(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
-}
-
-/// Brings the names in a directory to the disk.
-pub(super) fn sync(directory: &Path) -> std::io::Result<()> {
-    File::open(directory)?.sync_all()
+/// Whether anything has this name, whatever it is.
+fn exists(directory: &Directory, name: &str) -> bool {
+    !matches!(directory.inspect(name), Ok(None))
 }

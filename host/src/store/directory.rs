@@ -2,13 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::DirBuilder;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::open::Notice;
 use super::{StoreError, filesystem};
+use crate::private::{Directory, Unsafe};
 
 /// Where the state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,32 +56,20 @@ impl Place {
 }
 
 /// Makes the directory if there is none, for its owner alone, and looks whether the store can promise anything there.
-pub(super) fn prepare(path: &Path, force: bool) -> Result<Vec<Notice>, StoreError> {
-    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
-        Ok(()) => {}
-        // Something is there that is no directory.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Err(refuse(
-                path,
-                "it is no directory",
-                "move the file away, or name another directory with `--state`",
-            ));
+pub(super) fn prepare(path: &Path, force: bool) -> Result<(Directory, Vec<Notice>), StoreError> {
+    let directory = Directory::create(path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            refuse(path, "it is no directory", "move the file away, or name another directory with `--state`")
         }
-        Err(error) => return Err(unusable(path, &error)),
-    }
-    let about = path.metadata().map_err(|error| unusable(path, &error))?;
-    let (owner, me) = (about.uid(), rustix::process::geteuid().as_raw());
-    if owner != me && me != 0 {
-        let problem = format!("it belongs to user {owner}, and dockbell runs as user {me}");
-        return Err(refuse(path, &problem, &format!("`chown {me}` it, or run dockbell as user {owner}")));
-    }
+        _ => unusable(path, &error),
+    })?;
     let mut notices = Vec::new();
     // Left as it is: it may be a directory that others need, such as `/var/lib`. The files are for their owner alone.
-    if about.mode() & 0o022 != 0 {
-        notices.push(Notice::Open { path: path.to_owned(), mode: about.mode() & 0o777 });
+    if directory.mode() & 0o022 != 0 {
+        notices.push(Notice::Open { path: path.to_owned(), mode: directory.mode() });
     }
     notices.extend(filesystem::judge(path, force)?);
-    Ok(notices)
+    Ok((directory, notices))
 }
 
 fn refuse(path: &Path, problem: &str, hint: &str) -> StoreError {
@@ -91,6 +78,9 @@ fn refuse(path: &Path, problem: &str, hint: &str) -> StoreError {
 
 /// An error of the system with the advice that belongs to it.
 pub(super) fn unusable(path: &Path, error: &std::io::Error) -> StoreError {
+    if let Some(Unsafe { path, problem, hint }) = Unsafe::of(error) {
+        return refuse(path, problem, hint);
+    }
     let me = rustix::process::geteuid().as_raw();
     let hint = match error.kind() {
         ErrorKind::ReadOnlyFilesystem => {

@@ -70,6 +70,16 @@ pub enum StoreError {
         /// Its `application_id`.
         found: i32,
     },
+    /// The state directory was removed or renamed, or another one was mounted over it, while the store was open. What is
+    /// written from then on is not found by the next start.
+    #[error(
+        "the state directory is gone: it was removed or renamed, or something was mounted over it, while dockbell ran: \
+         `{}`\nhint: bring it back, or make sure that nothing removes it; then start dockbell again", path.display()
+    )]
+    Gone {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The state directory cannot be used as it is.
     #[error("the state directory cannot be used: {problem}: `{}`\nhint: {hint}", path.display())]
     Directory {
@@ -134,7 +144,7 @@ impl StoreError {
     /// Whether nothing more can be done with this store and the program has to end.
     #[must_use]
     pub const fn is_fatal(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Corrupt { .. } | Self::Closed)
+        matches!(self, Self::Io { .. } | Self::Corrupt { .. } | Self::Gone { .. } | Self::Closed)
     }
 
     /// Whether there is just no room now, and the same call can work later.

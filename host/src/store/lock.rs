@@ -4,22 +4,23 @@
 //! The content is for people, and for the next start: a holder that ended well wipes it, so what is found there tells of one
 //! that did not.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use super::StoreError;
 use super::directory::unusable;
+use crate::private::Directory;
+use crate::text;
 
 /// Name of the lock file.
-const NAME: &str = "dockbell.lock";
+pub(super) const NAME: &str = "dockbell.lock";
 /// How much of the file is read: a line that dockbell wrote has fewer bytes.
 const LONGEST: u64 = 1024;
 
@@ -52,10 +53,10 @@ impl Lock {
     ///
     /// # Errors
     /// [`StoreError::Locked`] with the name of the holder; [`StoreError::Directory`] when the file cannot be used.
-    pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
-        let path = directory.join(NAME);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let mut file = file.map_err(|error| unusable(&path, &error))?;
+    pub(super) fn take(directory: &Directory) -> Result<Self, StoreError> {
+        let path = directory.path().join(NAME);
+        let opened = directory.open_file(NAME, OFlags::RDWR | OFlags::CREATE);
+        let (mut file, _) = opened.map_err(|error| unusable(&path, &error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -118,9 +119,8 @@ fn content(file: &mut File) -> Option<String> {
     let mut bytes = Vec::new();
     file.rewind().ok()?;
     file.take(LONGEST).read_to_end(&mut bytes).ok()?;
-    let text: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).collect();
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    let text = text::one_line(&String::from_utf8_lossy(&bytes), bytes.len());
+    (!text.is_empty()).then_some(text)
 }
 
 fn holder() -> String {
@@ -132,47 +132,51 @@ fn holder() -> String {
 mod tests {
     use super::*;
 
+    fn take(directory: &tempfile::TempDir) -> Result<Lock, StoreError> {
+        Lock::take(&Directory::create(directory.path()).unwrap())
+    }
+
     #[test]
     fn the_second_instance_is_told_who_holds_the_directory() {
         let directory = tempfile::tempdir().unwrap();
-        let lock = Lock::take(directory.path()).unwrap();
-        let refused = Lock::take(directory.path()).unwrap_err();
+        let lock = take(&directory).unwrap();
+        let refused = take(&directory).unwrap_err();
         let StoreError::Locked { holder, .. } = &refused else { panic!("{refused}") };
         assert!(holder.contains(&format!("process {} on `", std::process::id())), "{holder}");
         assert!(refused.to_string().contains("\nhint: stop that instance"), "{refused}");
         drop(lock);
-        Lock::take(directory.path()).unwrap();
+        take(&directory).unwrap();
     }
 
     #[test]
     fn a_holder_that_did_not_end_well_is_known_to_the_next() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Lock::take(directory.path()).unwrap();
+        let first = take(&directory).unwrap();
         assert_eq!(first.last, Last::Well);
         first.wipe().unwrap();
         drop(first);
-        let second = Lock::take(directory.path()).unwrap();
+        let second = take(&directory).unwrap();
         assert_eq!(second.last, Last::Well);
         drop(second);
-        let third = Lock::take(directory.path()).unwrap();
+        let third = take(&directory).unwrap();
         assert!(matches!(&third.last, Last::Crashed(who) if who.starts_with("process ")), "{third:?}");
     }
 
     #[test]
     fn damage_that_was_found_is_known_until_it_was_dealt_with() {
         let directory = tempfile::tempdir().unwrap();
-        Lock::take(directory.path()).unwrap().mark_damaged("a page\nis gone").unwrap();
+        take(&directory).unwrap().mark_damaged("a page\nis gone").unwrap();
         for _ in 0..2 {
-            assert_eq!(Lock::take(directory.path()).unwrap().last, Last::Damaged("a page".to_owned()));
+            assert_eq!(take(&directory).unwrap().last, Last::Damaged("a page".to_owned()));
         }
-        Lock::take(directory.path()).unwrap().name_holder().unwrap();
-        assert!(matches!(Lock::take(directory.path()).unwrap().last, Last::Crashed(_)));
+        take(&directory).unwrap().name_holder().unwrap();
+        assert!(matches!(take(&directory).unwrap().last, Last::Crashed(_)));
     }
 
     #[test]
     fn any_content_of_the_file_is_survived() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join(NAME), [0xff, 0x1b, b'[', 0, b'x', b'\n']).unwrap();
-        assert_eq!(Lock::take(directory.path()).unwrap().last, Last::Crashed("\u{fffd}[x".to_owned()));
+        assert_eq!(take(&directory).unwrap().last, Last::Crashed("\u{fffd}\u{fffd}[\u{fffd}x".to_owned()));
     }
 }

@@ -24,6 +24,7 @@ mod filesystem;
 pub mod groups;
 mod job;
 mod journal;
+mod location;
 mod lock;
 mod migrate;
 mod open;
@@ -62,6 +63,7 @@ pub use self::stats::{SinkCount, Stats};
 pub use self::upkeep::{Keep, Upkept};
 
 use self::job::{Class, Thread};
+use self::location::Location;
 use self::space::Room;
 
 /// The open store. Clones are handles to the same one; it is closed by [`close`](Self::close), or when the last handle is
@@ -70,20 +72,21 @@ use self::space::Room;
 pub struct Store {
     writer: Thread,
     reader: Thread,
-    in_memory: bool,
+    /// None in memory.
+    location: Option<Arc<Location>>,
     path: Arc<Path>,
     room: Arc<Room>,
 }
 
 impl Store {
-    fn new(writer: Thread, reader: Thread, in_memory: bool, path: Arc<Path>, room: Arc<Room>) -> Self {
-        Self { writer, reader, in_memory, path, room }
+    fn new(writer: Thread, reader: Thread, location: Option<Arc<Location>>, path: Arc<Path>, room: Arc<Room>) -> Self {
+        Self { writer, reader, location, path, room }
     }
 
     /// Whether it keeps nothing (`--state none`).
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
-        self.in_memory
+        self.location.is_none()
     }
 
     /// Where the database is; `:memory:` for one that keeps nothing.
@@ -92,13 +95,22 @@ impl Store {
         &self.path
     }
 
+    /// Checks that the files of the store are still found in its state directory. It asks the file system, so on an
+    /// asynchronous runtime this is for `spawn_blocking`.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] if the directory was removed or renamed, or another one was mounted over it.
+    pub fn check_location(&self) -> Result<(), StoreError> {
+        self.location.as_ref().map_or(Ok(()), |location| location.check())
+    }
+
     /// Finishes what was handed over before, brings everything into one file and gives the state directory free. All later
     /// calls of all handles fail with [`StoreError::Closed`].
     ///
     /// # Errors
     /// The one that broke the store, if one did: then the next start checks the whole database.
     pub async fn close(&self) -> Result<(), StoreError> {
-        if !self.in_memory {
+        if !self.is_in_memory() {
             // First: the last connection that closes clears the log away, and only the writer can.
             let _ = self.reader.close().await;
         }

@@ -10,11 +10,13 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::directory::{self, unusable};
 use super::job::Thread;
+use super::location::Location;
 use super::lock::{Last, Lock};
 use super::outbox::Interrupted;
 use super::space::{self, Space};
 use super::writer::Writer;
 use super::{Ambiguous, Full, Place, Store, StoreError, damage, migrate, outbox, reader, schema, settings};
+use crate::private::Directory;
 
 /// Name of the database in the state directory.
 pub(super) const NAME: &str = "state.db";
@@ -78,7 +80,7 @@ pub enum Notice {
         /// Name of the file system.
         filesystem: &'static str,
     },
-    /// Others may write to the directory.
+    /// Others may write to the directory: a group, or every user to one with the sticky bit, such as `/tmp`.
     Open {
         /// The directory.
         path: PathBuf,
@@ -142,7 +144,7 @@ impl Store {
     pub fn open(place: &Place, options: &Options) -> Result<Opened, StoreError> {
         match place {
             Place::Memory => in_memory(options),
-            Place::Directory(path) => in_directory_even_if_full(path, options),
+            Place::Directory(path) => in_directory(path, options),
         }
     }
 }
@@ -155,14 +157,29 @@ fn in_memory(options: &Options) -> Result<Opened, StoreError> {
     start(db, &path, None, options, vec![Notice::InMemory])
 }
 
-fn in_directory(directory: &Path, options: &Options) -> Result<Opened, StoreError> {
-    let doubts = directory::prepare(directory, options.force)?;
+fn in_directory(named: &Path, options: &Options) -> Result<Opened, StoreError> {
+    let (directory, doubts) = directory::prepare(named, options.force)?;
+    let directory = Arc::new(directory);
+    let lacks_room =
+        |error: &StoreError| matches!(error, StoreError::Io { .. } | StoreError::Full(_)) && space::is_full(&directory);
+    // What opening fails with on a full volume has many names. The ballast makes room for a second try.
+    match open(&directory, named, options, &doubts) {
+        Err(error) if lacks_room(&error) => open(&directory, named, options, &doubts).map_err(|error| {
+            let path = Arc::from(directory.path().join(NAME));
+            if lacks_room(&error) { StoreError::Full(Full::Volume { path }) } else { error }
+        }),
+        opened => opened,
+    }
+}
+
+fn open(directory: &Arc<Directory>, named: &Path, options: &Options, doubts: &[Notice]) -> Result<Opened, StoreError> {
     let lock = Lock::take(directory)?;
-    let path: Arc<Path> = Arc::from(directory.join(NAME));
+    let path: Arc<Path> = Arc::from(directory.path().join(NAME));
     let mut notices = Vec::new();
-    let damaged = damage::find(&path, &lock.last)?;
+    damage::check_owner(directory)?;
+    let damaged = damage::find(directory, &path, &lock.last)?;
     if let Some(why) = damaged {
-        notices.push(Notice::Damaged { aside: damage::move_aside(&path)?, why });
+        notices.push(Notice::Damaged { aside: damage::move_aside(directory)?, why });
     } else if let (Last::Crashed(holder), true) = (&lock.last, path.exists()) {
         notices.push(Notice::Crashed { holder: holder.clone() });
     }
@@ -170,31 +187,29 @@ fn in_directory(directory: &Path, options: &Options) -> Result<Opened, StoreErro
     if !path.exists() {
         create(directory, &path)?;
     }
-    notices.extend(doubts);
+    notices.extend_from_slice(doubts);
     let mut db = connect(&path)?;
     ours(&db, &path)?;
     settings::apply(&db, false, &path)?;
+    // In a directory such as `/tmp`, somebody may have made the companions just before SQLite did.
+    damage::check_owner(directory)?;
     migrate::migrate(&mut db, schema::VERSIONS, &path)?;
-    start(db, &path, Some(Arc::new(lock)), options, notices)
+    let location = Location::of(directory, named)?;
+    let home = Home { directory: Arc::clone(directory), lock: Arc::new(lock), location: Arc::new(location) };
+    start(db, &path, Some(home), options, notices)
 }
 
-/// What opening fails with on a full volume has many names. The ballast makes room for a second try.
-fn in_directory_even_if_full(directory: &Path, options: &Options) -> Result<Opened, StoreError> {
-    let path: Arc<Path> = Arc::from(directory.join(NAME));
-    let lacks_room =
-        |error: &StoreError| matches!(error, StoreError::Io { .. } | StoreError::Full(_)) && space::is_full(&path);
-    match in_directory(directory, options) {
-        Err(error) if lacks_room(&error) => in_directory(directory, options).map_err(|error| {
-            if lacks_room(&error) { StoreError::Full(Full::Volume { path: Arc::clone(&path) }) } else { error }
-        }),
-        opened => opened,
-    }
+/// What a store in a directory has that one in memory has not.
+struct Home {
+    directory: Arc<Directory>,
+    lock: Arc<Lock>,
+    location: Arc<Location>,
 }
 
-/// A connection that writes.
+/// A connection that writes. The path has no symbolic link in it.
 pub(super) fn connect(path: &Arc<Path>) -> Result<Connection, StoreError> {
     let of = |error| StoreError::of(&error, path);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let db = Connection::open_with_flags(path, flags).map_err(of)?;
     db.busy_timeout(Duration::from_secs(5)).map_err(of)?;
     Ok(db)
@@ -210,15 +225,17 @@ pub(super) fn ours(db: &Connection, path: &Arc<Path>) -> Result<(), StoreError> 
 }
 
 /// Makes an empty store under another name and moves it into place, so that there never is half of one.
-fn create(directory: &Path, path: &Arc<Path>) -> Result<(), StoreError> {
-    let new: Arc<Path> = Arc::from(directory.join("state.db.new"));
-    for rest in damage::files_of(&new) {
-        match std::fs::remove_file(&rest) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&rest, &error)),
+fn create(directory: &Directory, path: &Arc<Path>) -> Result<(), StoreError> {
+    const NEW: &str = "state.db.new";
+    let new: Arc<Path> = Arc::from(directory.path().join(NEW));
+    for rest in damage::files_of(NEW) {
+        match directory.remove(&rest) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&new, &error)),
             _ => {}
         }
     }
-    let file = damage::private(&new).map_err(|error| unusable(&new, &error))?;
+    // SQLite gives its companions the same permissions.
+    let file = directory.create_file(NEW).map_err(|error| unusable(&new, &error))?;
     let mut db = connect(&new)?;
     let of = |error| StoreError::of(&error, &new);
     db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").map_err(of)?;
@@ -226,24 +243,24 @@ fn create(directory: &Path, path: &Arc<Path>) -> Result<(), StoreError> {
     settings::apply(&db, false, &new)?;
     migrate::migrate(&mut db, schema::VERSIONS, &new)?;
     db.close().map_err(|(_, error)| of(error))?;
-    let moved = file.sync_all().and_then(|()| std::fs::rename(&new, path)).and_then(|()| damage::sync(directory));
+    let moved = file.sync_all().and_then(|()| directory.rename(NEW, NAME)).and_then(|()| directory.sync());
     // The directory may be new itself. Its parent may be nobody's to open, and then it is old.
-    let _ = directory.parent().map(damage::sync);
+    let _ = directory.path().parent().map(|parent| std::fs::File::open(parent)?.sync_all());
     moved.map_err(|error| unusable(path, &error))
 }
 
 fn start(
     db: Connection,
     path: &Arc<Path>,
-    lock: Option<Arc<Lock>>,
+    home: Option<Home>,
     options: &Options,
     mut notices: Vec<Notice>,
 ) -> Result<Opened, StoreError> {
     let of = |error| StoreError::of(&error, path);
     db.set_prepared_statement_cache_capacity(128);
-    let in_memory = lock.is_none();
     let page = db.query_row("PRAGMA page_size", (), |row| row.get(0)).map_err(of)?;
-    let space = Space::new(path, in_memory, page, options.quota, options.ballast);
+    let directory = home.as_ref().map(|home| Arc::clone(&home.directory));
+    let space = Space::new(path, directory, page, options.quota, options.ballast);
     if let Err(error) = space.prepare() {
         notices.push(Notice::NoBallast { why: error.to_string() });
     }
@@ -251,9 +268,11 @@ fn start(
 
     let room = space.room();
     let (writer, orders) = Thread::new();
-    let work = Writer { db, orders, space, path: Arc::clone(path), lock: lock.clone(), broken: None };
+    let lock = home.as_ref().map(|home| Arc::clone(&home.lock));
+    let location = home.as_ref().map(|home| Arc::clone(&home.location));
+    let work = Writer { db, orders, space, path: Arc::clone(path), lock, location: location.clone(), broken: None };
     spawn("store-writer", path, move || work.run())?;
-    let reader = if let Some(lock) = lock {
+    let reader = if let Some(Home { lock, .. }) = home {
         let db = reader::connect(path)?;
         let (reader, orders) = Thread::new();
         let path = Arc::clone(path);
@@ -262,7 +281,7 @@ fn start(
     } else {
         writer.clone()
     };
-    let store = Store::new(writer, reader, in_memory, Arc::clone(path), room);
+    let store = Store::new(writer, reader, location, Arc::clone(path), room);
     Ok(Opened { store, notices, interrupted })
 }
 

@@ -1,5 +1,6 @@
 //! Connections that only read: the store's own thread for them, and other processes.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -7,9 +8,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::directory::unusable;
 use super::job::Order;
 use super::lock::Lock;
-use super::{StoreError, migrate, open, schema};
+use super::{StoreError, damage, migrate, open, schema};
+use crate::private::Directory;
 
 /// The store seen from another process, such as `dockbell outbox list` beside a running dockbell. It changes nothing and
 /// stops nobody: each question is a short transaction of its own.
@@ -25,13 +28,19 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Directory`] when there is none; [`StoreError::Newer`] and [`StoreError::Foreign`] as for the program.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let path: Arc<Path> = Arc::from(directory.join(open::NAME));
+        let nothing = |path: &Path| StoreError::Directory {
+            path: path.to_owned(),
+            problem: "there is no store in it".to_owned(),
+            hint: "name the directory of the running dockbell with `--state`".to_owned(),
+        };
+        let directory = Directory::open_to_read(directory).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => nothing(directory),
+            _ => unusable(directory, &error),
+        })?;
+        let path: Arc<Path> = Arc::from(directory.path().join(open::NAME));
+        damage::check_owner(&directory)?;
         if !path.exists() {
-            return Err(StoreError::Directory {
-                path: path.to_path_buf(),
-                problem: "there is no store in it".to_owned(),
-                hint: "name the directory of the running dockbell with `--state`".to_owned(),
-            });
+            return Err(nothing(&path));
         }
         let known = migrate::newest(schema::VERSIONS);
         let found = connect(&path).and_then(|db| {
@@ -70,10 +79,10 @@ impl Reader {
     }
 }
 
-/// A connection that only reads.
+/// A connection that only reads. The path has no symbolic link in it.
 pub(super) fn connect(path: &Arc<Path>) -> Result<Connection, StoreError> {
     let of = |error| StoreError::of(&error, path);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let db = Connection::open_with_flags(path, flags).map_err(of)?;
     db.busy_timeout(Duration::from_secs(5)).map_err(of)?;
     db.set_prepared_statement_cache_capacity(64);

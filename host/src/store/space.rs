@@ -4,18 +4,19 @@
 //! reserve, because they make room. On a volume that others filled, the ballast, a file that is there to be deleted, gives
 //! that room; until it could be made again, nothing new is taken.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::{Connection, ffi};
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use tracing::{error, info};
 
 use super::job::Class;
-use super::{Full, StoreError};
+use super::{Full, StoreError, open};
+use crate::private::Directory;
 
 /// Name of the file that is there to be deleted.
 const BALLAST: &str = "ballast";
@@ -35,7 +36,7 @@ const NOTHING: u64 = 1 << 20;
 pub(super) struct Space {
     path: Arc<Path>,
     /// None in memory.
-    ballast: Option<PathBuf>,
+    directory: Option<Arc<Directory>>,
     ballast_bytes: u64,
     page: u64,
     /// What the operator wants.
@@ -55,11 +56,17 @@ pub(super) struct Room {
 }
 
 impl Space {
-    /// For a database at `path`, or in memory. `quota` and `ballast` in bytes, where the operator said so.
-    pub(super) fn new(path: &Arc<Path>, in_memory: bool, page: u32, quota: Option<u64>, ballast: Option<u64>) -> Self {
+    /// For a database at `path`, in a directory or in memory. `quota` and `ballast` in bytes, where the operator said so.
+    pub(super) fn new(
+        path: &Arc<Path>,
+        directory: Option<Arc<Directory>>,
+        page: u32,
+        quota: Option<u64>,
+        ballast: Option<u64>,
+    ) -> Self {
         let mut space = Self {
             path: Arc::clone(path),
-            ballast: (!in_memory).then(|| path.with_file_name(BALLAST)),
+            directory,
             ballast_bytes: 0,
             page: u64::from(page).max(1),
             quota,
@@ -67,7 +74,8 @@ impl Space {
             room: Arc::default(),
         };
         // On a small volume a smaller one.
-        let volume = statvfs(directory(path)).map_or(0, |about| about.f_blocks.saturating_mul(about.f_frsize));
+        let volume = space.directory.as_ref().and_then(|directory| fstatvfs(directory).ok());
+        let volume = volume.map_or(0, |about| about.f_blocks.saturating_mul(about.f_frsize));
         space.ballast_bytes = ballast.unwrap_or(16 << 20).min(volume / 16);
         space.measure();
         space
@@ -80,14 +88,14 @@ impl Space {
 
     /// What is free, and what the store has already.
     fn share(&self) -> u64 {
-        let size = |path: &Path| std::fs::metadata(path).map_or(0, |about| about.len());
-        let kept = self.ballast.as_deref().map_or(0, size);
-        free(&self.path).saturating_add(size(&self.path)).saturating_add(kept)
+        let Some(directory) = &self.directory else { return 0 };
+        let size = |name| directory.inspect(name).ok().flatten().map_or(0, |about| about.st_size.unsigned_abs());
+        free(directory).saturating_add(size(open::NAME)).saturating_add(size(BALLAST))
     }
 
     /// Finds out how large the store may be, which nobody may have said and which changes with the volume then.
     fn measure(&self) {
-        let default = || if self.ballast.is_some() { QUOTA.min(self.share() / 2) } else { QUOTA_IN_MEMORY };
+        let default = || if self.directory.is_some() { QUOTA.min(self.share() / 2) } else { QUOTA_IN_MEMORY };
         let quota = self.quota.unwrap_or_else(default).max(LEAST_QUOTA);
         self.room.quota.store(quota, Ordering::Release);
     }
@@ -111,7 +119,7 @@ impl Space {
     pub(super) fn explain(&mut self, error: &rusqlite::Error) -> StoreError {
         let meaning = StoreError::of(error, &self.path);
         let full = meaning.is_full();
-        if self.ballast.is_some() && (full || could_be_full(error)) && free(&self.path) < NOTHING {
+        if (full || could_be_full(error)) && self.free().is_some_and(|free| free < NOTHING) {
             self.run_short();
             return StoreError::Full(Full::Volume { path: Arc::clone(&self.path) });
         }
@@ -125,8 +133,8 @@ impl Space {
 
     fn run_short(&mut self) {
         let first = !self.room.scarce.swap(true, Ordering::AcqRel);
-        if first && let Some(ballast) = &self.ballast {
-            let deleted = std::fs::remove_file(ballast).is_ok();
+        if first && let Some(directory) = &self.directory {
+            let deleted = directory.remove(BALLAST).is_ok();
             error!(path = %self.path.display(), ballast_deleted = deleted, "The volume of the store is full; nothing new is stored.");
         }
     }
@@ -141,7 +149,7 @@ impl Space {
 
     /// Takes new things again, and makes the ballast again, once there is room for both.
     pub(super) fn look(&mut self) {
-        if self.room.scarce.load(Ordering::Acquire) && free(&self.path) >= self.enough() {
+        if self.room.scarce.load(Ordering::Acquire) && self.free().is_none_or(|free| free >= self.enough()) {
             let error = self.make_ballast().err().map(|error| error.to_string());
             self.room.scarce.store(false, Ordering::Release);
             info!(path = %self.path.display(), without_ballast = error, "The volume of the store has room again.");
@@ -156,23 +164,31 @@ impl Space {
     /// Makes the reserve at the start; on a volume that is full already, nothing new is taken until that could be done.
     pub(super) fn prepare(&self) -> std::io::Result<()> {
         let made = self.make_ballast();
-        self.room.scarce.store(made.is_err() && free(&self.path) < self.enough(), Ordering::Release);
+        let is_full = self.free().is_some_and(|free| free < self.enough());
+        self.room.scarce.store(made.is_err() && is_full, Ordering::Release);
         made
     }
 
     /// Makes the file that is there to be deleted, if it is not there.
     fn make_ballast(&self) -> std::io::Result<()> {
-        let Some(path) = &self.ballast else { return Ok(()) };
-        if std::fs::metadata(path).is_ok_and(|about| about.len() == self.ballast_bytes) || self.ballast_bytes == 0 {
-            return Ok(());
+        let Some(directory) = self.directory.as_ref().filter(|_| self.ballast_bytes > 0) else { return Ok(()) };
+        match directory.inspect(BALLAST) {
+            Ok(None) => {}
+            Ok(Some(about)) if about.st_size.unsigned_abs() == self.ballast_bytes => return Ok(()),
+            // Of another size, or not ours: a new one takes its place.
+            _ => directory.remove(BALLAST)?,
         }
-        let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-        let made = made.and_then(|file| fill(&file, self.ballast_bytes));
+        let made = directory.create_file(BALLAST).and_then(|file| fill(&file, self.ballast_bytes));
         if made.is_err() {
             // Part of it would only be in the way.
-            let _ = std::fs::remove_file(path);
+            let _ = directory.remove(BALLAST);
         }
         made
+    }
+
+    /// Bytes that this user may still write; `None` in memory.
+    fn free(&self) -> Option<u64> {
+        self.directory.as_deref().map(free)
     }
 }
 
@@ -197,18 +213,18 @@ fn fill(file: &File, bytes: u64) -> std::io::Result<()> {
 }
 
 /// Whether the volume of a database is full, so that not even the log's index fits on it; makes room if the ballast is there.
-pub(super) fn is_full(path: &Path) -> bool {
-    let full = free(path) < NOTHING;
+pub(super) fn is_full(directory: &Directory) -> bool {
+    let full = free(directory) < NOTHING;
     if full {
         // Without one, there is nothing more to be done.
-        let _ = std::fs::remove_file(path.with_file_name(BALLAST));
+        let _ = directory.remove(BALLAST);
     }
     full
 }
 
-/// Bytes that this user may still write on the volume of a file; none where nobody knows.
-fn free(path: &Path) -> u64 {
-    statvfs(directory(path)).map_or(0, |about| about.f_bavail.saturating_mul(about.f_frsize))
+/// Bytes that this user may still write on the volume of a directory; none where nobody knows.
+fn free(directory: &Directory) -> u64 {
+    fstatvfs(directory).map_or(0, |about| about.f_bavail.saturating_mul(about.f_frsize))
 }
 
 /// Errors that a full volume causes beside the one that is meant for it.
@@ -218,8 +234,4 @@ fn could_be_full(error: &rusqlite::Error) -> bool {
         extended,
         ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMOPEN | ffi::SQLITE_IOERR_SHMMAP
     )
-}
-
-fn directory(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
 }

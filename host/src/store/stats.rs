@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::column::{time, uint};
 use super::outbox::MessageState;
-use super::{Reader, Store, StoreError, damage};
+use super::{Reader, Store, StoreError, damage, open};
 
 /// How much there is of everything. What can be counted is exact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Store {
     /// When the store cannot be read.
     pub async fn stats(&self) -> Result<Stats, StoreError> {
         let stats = self.ask(count).await?;
-        let wal_bytes = if self.in_memory { 0 } else { wal_bytes(&self.path) };
+        let wal_bytes = if self.is_in_memory() { 0 } else { wal_bytes(&self.path) };
         let volume_full = self.room.scarce.load(Ordering::Acquire);
         Ok(Stats { quota: Some(self.room.quota.load(Ordering::Acquire)), wal_bytes, volume_full, ..stats })
     }
@@ -79,8 +79,8 @@ impl Reader {
 }
 
 fn wal_bytes(path: &Path) -> u64 {
-    let [_, wal, _] = damage::files_of(path);
-    std::fs::metadata(wal).map_or(0, |about| about.len())
+    let [_, wal, _] = damage::files_of(open::NAME);
+    std::fs::metadata(path.with_file_name(wal)).map_or(0, |about| about.len())
 }
 
 fn count(db: &Connection) -> rusqlite::Result<Stats> {

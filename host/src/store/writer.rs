@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::job::{Class, Command, Order};
+use super::location::{self, Location};
 use super::lock::Lock;
 use super::space::Space;
 use super::{Full, StoreError};
@@ -33,6 +34,8 @@ pub(super) struct Writer {
     pub path: Arc<Path>,
     /// None in memory.
     pub lock: Option<Arc<Lock>>,
+    /// None in memory.
+    pub location: Option<Arc<Location>>,
     /// What ended the work for good.
     pub broken: Option<StoreError>,
 }
@@ -170,6 +173,7 @@ impl Writer {
         if let Some(broken) = self.broken {
             return Err(broken);
         }
+        self.location.iter().for_each(|location| location::spare_successor(&self.db, location));
         self.db.close().map_err(|(_, error)| StoreError::of(&error, &self.path))?;
         self.lock.map_or(Ok(()), |lock| lock.wipe())
     }

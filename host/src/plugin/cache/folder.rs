@@ -1,19 +1,17 @@
 //! Where the cache is, and who may write there.
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
 use crate::config::environment;
+use crate::private::{Directory, Unsafe};
 
-/// What the owner may do with a file, and nobody else.
-pub(super) const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
-/// The bits of a mode with which others than the owner may write.
+/// The bits of a mode with which others than the owner may write. Elsewhere a group may, which has perhaps one member; but
+/// what lies here is run.
 const OTHERS_WRITE: u32 = 0o022;
 
 /// Where compiled plugins are kept by default, asking for environment variables: `DOCKBELL_CACHE`, else systemd's
@@ -34,56 +32,38 @@ pub fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathB
 }
 
 /// Opens the folder, made for this user alone where it is not there.
-pub(super) fn open(path: &Path) -> Result<OwnedFd, String> {
-    let failed = |error: io::Error| {
-        format!("`{}` cannot be used: {error}\nhint: name another folder by `DOCKBELL_CACHE`", path.display())
-    };
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
-        rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
-            failed(io::Error::other("it is a symbolic link, or no folder"))
-        }
-        error => failed(error.into()),
+pub(super) fn open(root: &Path, name: &str) -> Result<Directory, String> {
+    let opened = Directory::create(root).and_then(|root| root.subdirectory(name));
+    let folder = opened.map_err(|error| match Unsafe::of(&error) {
+        Some(refused) => refused.to_string(),
+        None => format!(
+            "`{}` cannot be used: {error}\nhint: name another folder by `DOCKBELL_CACHE`",
+            root.join(name).display()
+        ),
     })?;
-    let folder = File::from(folder);
-    let about = folder.metadata().map_err(failed)?;
-    match doubt(&about) {
-        None => Ok(folder.into()),
-        Some(doubt) => Err(format!(
-            "`{}` is not used: {doubt}\nhint: remove it; it is made again, for this user alone",
-            path.display()
+    match others_write(folder.mode()) {
+        false => Ok(folder),
+        true => Err(format!(
+            "others may write to `{}`, its mode is {:o}\nhint: remove it; it is made again, for this user alone",
+            folder.path().display(),
+            folder.mode()
         )),
     }
 }
 
 /// Opens a file of the folder that only this user can have written.
-pub(super) fn open_file(folder: impl AsFd, name: &str) -> io::Result<(File, Metadata)> {
-    // Opening a pipe would wait for its other end.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::empty()).map_err(|error| match error {
-        rustix::io::Errno::LOOP => io::Error::other("it is a symbolic link"),
-        error => error.into(),
-    })?;
-    let file = File::from(file);
-    let about = file.metadata()?;
-    match doubt(&about) {
-        None if about.is_file() => Ok((file, about)),
-        None => Err(io::Error::other("it is no file")),
-        Some(doubt) => Err(io::Error::other(doubt)),
+pub(super) fn open_file(folder: &Directory, name: &str) -> io::Result<(File, Metadata)> {
+    let (file, about) = folder.open_file(name, OFlags::RDONLY)?;
+    if others_write(about.st_mode) {
+        return Err(io::Error::other(format!("others may write to it, its mode is {:o}", about.st_mode & 0o7777)));
     }
+    let about = file.metadata()?;
+    Ok((file, about))
 }
 
-/// Why others may have written there.
-fn doubt(about: &Metadata) -> Option<String> {
-    let me = rustix::process::geteuid().as_raw();
-    if about.uid() != me {
-        Some(format!("it belongs to user {} and not to user {me}", about.uid()))
-    } else if about.mode() & OTHERS_WRITE != 0 {
-        Some(format!("others may write to it (mode {:o})", about.mode() & 0o7777))
-    } else {
-        None
-    }
+/// Whether others than the owner may write to something: machine code is believed only if they may not.
+fn others_write(mode: u32) -> bool {
+    mode & OTHERS_WRITE != 0
 }
 
 #[cfg(test)]

@@ -9,15 +9,14 @@ mod trim;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, OFlags, renameat, unlinkat};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use super::native::Trusted;
+use crate::private::Directory;
 pub use folder::cache_folder;
 pub(super) use key::Key;
 pub(crate) use trim::{Use, remove_unused, renew};
@@ -32,8 +31,7 @@ const PIECE: usize = 128 << 10;
 #[derive(Debug)]
 pub(super) struct Cache {
     /// All files are opened below this one folder, whatever is put at its path later.
-    folder: OwnedFd,
-    path: PathBuf,
+    folder: Directory,
 }
 
 impl Cache {
@@ -42,9 +40,7 @@ impl Cache {
     /// # Errors
     /// It cannot be made, or others could write to it; the text says what and how to mend it.
     pub(super) fn open(root: &Path) -> Result<Self, String> {
-        let path = root.join("components");
-        let folder = folder::open(&path)?;
-        Ok(Self { folder, path })
+        Ok(Self { folder: folder::open(root, "components")? })
     }
 
     /// The machine code of a component, if it is here and was not tampered with.
@@ -53,7 +49,7 @@ impl Cache {
             Ok(found) => Some(found),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                let path = self.path.join(key.file());
+                let path = self.folder.path().join(key.file());
                 tracing::warn!("`{}` is not used, its plugin is compiled again: {error}", path.display());
                 None
             }
@@ -74,21 +70,19 @@ impl Cache {
         // Two programs may write the same at once.
         let temporary = format!("{}.{}", ulid::Ulid::generate(), trim::TEMPORARY);
         let kept = self.write(&temporary, code).and_then(|()| {
-            renameat(&self.folder, &temporary, &self.folder, key.file())?;
-            rustix::fs::fsync(&self.folder)?;
+            self.folder.rename(&temporary, &key.file())?;
+            self.folder.sync()?;
             trim::trim(&self.folder, SystemTime::now())
         });
         if let Err(error) = kept {
             // It may never have come about.
-            let _ = unlinkat(&self.folder, &temporary, AtFlags::empty());
-            tracing::info!("a compiled plugin cannot be kept in `{}`: {error}", self.path.display());
+            let _ = self.folder.remove(&temporary);
+            tracing::info!("a compiled plugin cannot be kept in `{}`: {error}", self.folder.path().display());
         }
     }
 
     fn write(&self, name: &str, code: &[u8]) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.folder, name, flags, folder::FILE_MODE)?;
-        let mut file = File::from(file);
+        let mut file = self.folder.create_file(name)?;
         file.write_all(code)?;
         file.write_all(&xxh3_128(code).to_be_bytes())?;
         file.sync_all()

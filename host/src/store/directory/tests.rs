@@ -47,7 +47,7 @@ fn without_a_home_the_error_says_what_to_name() {
 
 #[test]
 fn a_new_directory_is_for_its_owner_alone_and_an_old_one_stays_as_it_is() {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let base = tempfile::tempdir().unwrap();
     let new = base.path().join("a/b");
     prepare(&new, true).unwrap();
@@ -55,10 +55,10 @@ fn a_new_directory_is_for_its_owner_alone_and_an_old_one_stays_as_it_is() {
 
     let old = base.path().join("old");
     std::fs::create_dir(&old).unwrap();
-    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o777)).unwrap();
-    let notices = prepare(&old, true).unwrap();
-    assert!(notices.contains(&Notice::Open { path: old.clone(), mode: 0o777 }), "{notices:?}");
-    assert_eq!(old.metadata().unwrap().mode() & 0o777, 0o777);
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o775)).unwrap();
+    let (_, notices) = prepare(&old, true).unwrap();
+    assert!(notices.contains(&Notice::Open { path: old.clone(), mode: 0o775 }), "{notices:?}");
+    assert_eq!(old.metadata().unwrap().mode() & 0o777, 0o775);
 }
 
 #[test]
