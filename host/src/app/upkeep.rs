@@ -10,6 +10,8 @@ use crate::store::{Keep, Store, StoreError};
 
 /// How often old things are looked for.
 const EVERY: Duration = Duration::from_secs(5);
+/// How often is looked whether the state directory is still there: two calls of `stat`.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Longer than any message is put off, also by a server that asks to be left alone. What is further away was put there by a
 /// clock that has since been set back.
 const LONGEST_AHEAD: Duration = Duration::from_hours(24);
@@ -46,6 +48,18 @@ pub(super) async fn run(store: Store, own: Own) -> Result<(), StoreError> {
             }
         }
         sleep(EVERY).await;
+    }
+}
+
+/// Waits until the state directory is gone; for ever if the store is in memory. A file system that does not answer blocks a
+/// thread, and nothing else.
+pub(super) async fn gone(store: &Store) -> StoreError {
+    loop {
+        sleep(LOOK_EVERY).await;
+        let store = store.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.check_location()).await {
+            return error;
+        }
     }
 }
 

@@ -101,7 +101,7 @@ impl Watch {
     /// is told and delivered, within `grace`.
     ///
     /// # Errors
-    /// The store does not work any more, or a part of dockbell failed: the program has to end, and its next start goes on
+    /// The store does not work any more, its directory is gone, or a part of dockbell failed: the program has to end, and its next start goes on
     /// with what is whole. A route that is gone, while the others run, would be silent for ever.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Ended> {
         // The workshop keeps the clock of the plugins going.
@@ -117,6 +117,7 @@ impl Watch {
         let upkeep = live.work.spawn(upkeep::run(store.clone(), own.clone()));
         let keeping = live.work.spawn(states.clone().keep());
 
+        let mut gone = None;
         loop {
             let Live { readers, work, current, .. } = &mut live;
             let read = async { while readers.join_next().await.is_some() {} };
@@ -131,6 +132,10 @@ impl Watch {
                 () = stop.cancelled() => break,
                 () = outbox.all_gone() => break,
                 error = outbox.broken() => return Err(error.into()),
+                error = upkeep::gone(&store) => {
+                    gone = Some(error);
+                    break;
+                }
                 error = broken(work) => return Err(error),
                 prepared = reload => prepared,
             };
@@ -146,6 +151,10 @@ impl Watch {
         let (grace, mut work) = (live.current.config.grace, live.into_work());
         upkeep.abort();
         keeping.abort();
+        if let Some(error) = &gone {
+            tracing::error!("{error}");
+            own.say("gap", &[("reason", &error.to_string())]);
+        }
         if span.is_none() {
             own.say("stopped", &[]);
         }
@@ -164,6 +173,13 @@ impl Watch {
         states.save().await?;
         let undelivered = outbox.close(deadline.saturating_duration_since(Instant::now())).await;
         store.close().await?;
+        if let Some(error) = gone {
+            // Files that are still open were written to as long as that was of use.
+            if !undelivered.sinks.is_empty() {
+                tracing::error!("{undelivered}; they are lost with the state directory");
+            }
+            return Err(error.into());
+        }
         match failed {
             Some(error) => Err(error),
             None => Ok(if undelivered.lost() == 0 { Ended::Well } else { Ended::Lost }),
