@@ -1,15 +1,20 @@
-//! The program whose state directory goes away while it runs: it notices, says so through its sinks, and ends with an error.
+//! The state directory of the running program: it goes away, which is noticed, told, and ends the program with an error; and
+//! its control socket.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 #[path = "store_fixture.rs"]
 mod fixture;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dockbell_tests::engine::{ScriptedEngine, container};
-use dockbell_tests::program::{Ended, Program, program};
+use dockbell_tests::program::{Ended, Program, program, wait_until};
 use fixture::{has_own_mounts, mount_tmpfs, with_own_mounts};
 use tempfile::TempDir;
 
@@ -91,13 +96,17 @@ async fn the_next_instance_at_the_same_path_loses_nothing_to_the_one_that_ends()
     // Not removed: it has the files of the first one open, and they stay whole.
     fs::rename(&state, host.path("old")).unwrap();
     let second = host.watching(&state, 2, "after").await;
+    let is_stored = || {
+        let listed = host.command(&state).args(["outbox", "list", "--only", "sent"]).output().unwrap();
+        String::from_utf8(listed.stdout).unwrap().contains("after")
+    };
+    wait_until(is_stored);
     let log = state.join("state.db-wal");
     assert!(log.exists(), "what is new is in the log");
     told_and_failed(first, "renamed");
     assert!(log.exists(), "it is the second one's");
     second.kill();
-    let listed = host.command(&state).args(["outbox", "list", "--only", "sent"]).output().unwrap();
-    assert!(String::from_utf8(listed.stdout).unwrap().contains("after"), "it is in the second one's store");
+    assert!(is_stored());
     // What the first one stored is whole, too.
     let third = host.watching(&host.path("old"), 3, "again").await;
     let Ended { status, log, .. } = third.terminate();
@@ -116,6 +125,53 @@ async fn a_link_to_the_state_directory_is_followed_also_when_it_leads_elsewhere(
     fs::remove_file(&state).unwrap();
     std::os::unix::fs::symlink(&other, &state).unwrap();
     told_and_failed(running, "leads elsewhere");
+}
+
+#[test]
+#[ignore = "the process of another user, started by the next test"]
+fn ask_as_another_user() {
+    let Some(socket) = std::env::var_os("DOCKBELL_TEST_SOCKET") else { return };
+    let mut answer = String::new();
+    let asked = UnixStream::connect(socket).and_then(|mut stream| {
+        let _ = stream.write_all(b"{\"retry\":[]}\n");
+        stream.read_to_string(&mut answer)
+    });
+    println!("\nanswered: {answer:?}, {}", asked.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_control_socket_is_for_its_owner_alone_and_answers_nobody_else() {
+    let host = Host::new().await;
+    let state = host.path("state");
+    let mut command = Command::new("sh");
+    let given = host.command(&state);
+    command.args(["-c", "umask 0; exec \"$0\"", DOCKBELL]).env_clear();
+    command.envs(given.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let running = Program::start(&mut command);
+    host.engine.subscribed(1).await;
+    let socket = state.join("control.sock");
+    wait_until(|| socket.exists());
+    assert_eq!(socket.metadata().unwrap().mode() & 0o7777, 0o600);
+
+    let ours = host.command(&state).args(["outbox", "retry", "01ARZ3NDEKTSV4RRFFQ69G5FAV"]).output().unwrap();
+    assert!(String::from_utf8(ours.stdout).unwrap().contains("0 messages are to be sent again"));
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can be two users");
+        return;
+    }
+    // Even one who can connect.
+    for (path, mode) in [(host.folder.path(), 0o755), (&*state, 0o755), (&*socket, 0o666)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let copy = host.path("test");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let mut other = Command::new(&copy);
+    other.args(["ask_as_another_user", "--exact", "--ignored", "--nocapture"]);
+    let asked = other.env("DOCKBELL_TEST_SOCKET", &socket).uid(65_534).gid(65_534).output().unwrap();
+    let said = String::from_utf8(asked.stdout).unwrap();
+    assert!(said.contains("answered: \"\""), "{said}");
+    running.logged("Refused a request of another user");
+    assert_eq!(running.terminate().status.code(), Some(0));
 }
 
 #[test]

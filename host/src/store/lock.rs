@@ -22,7 +22,7 @@ use crate::text;
 /// Name of the lock file.
 pub(super) const NAME: &str = "dockbell.lock";
 /// How much of the file is read: a line that dockbell wrote has fewer bytes.
-const LONGEST: u64 = 1024;
+const LONGEST: usize = 1024;
 
 /// What stands before the reason when the last holder found the database damaged.
 const DAMAGED: &str = "damaged: ";
@@ -118,8 +118,8 @@ impl Lock {
 fn content(file: &mut File) -> Option<String> {
     let mut bytes = Vec::new();
     file.rewind().ok()?;
-    file.take(LONGEST).read_to_end(&mut bytes).ok()?;
-    let text = text::one_line(&String::from_utf8_lossy(&bytes), bytes.len());
+    file.take(LONGEST as u64).read_to_end(&mut bytes).ok()?;
+    let text = text::one_line(&String::from_utf8_lossy(&bytes), LONGEST);
     (!text.is_empty()).then_some(text)
 }
 
