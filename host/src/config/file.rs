@@ -1,10 +1,10 @@
 //! Files that the configuration is or names.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use super::problem::Mistake;
+use crate::files;
 
 /// The largest file that may hold a single value such as a password: 64 KiB. A larger one is rather a wrong path.
 const LARGEST_VALUE: u64 = 64 << 10;
@@ -29,20 +29,10 @@ pub(super) fn read_configuration(path: &Path) -> Result<String, Mistake> {
 
 fn read(path: &Path, largest: u64, hint: &str) -> Result<String, Mistake> {
     let shown = path.display();
-    let mut bytes = Vec::new();
-    // One read of the opened file: what is checked is what is used.
-    let read = File::open(path).and_then(|file| {
-        if file.metadata()?.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        file.take(largest + 1).read_to_end(&mut bytes)
-    });
-    if let Err(error) = read {
-        return Err(unreadable(path, &error));
-    }
-    if bytes.len() as u64 > largest {
-        return Err(Mistake::new(format!("`{shown}` is larger than {} KiB", largest >> 10), hint));
-    }
+    let bytes = files::read(path, largest).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => Mistake::new(format!("`{shown}` is larger than {} KiB", largest >> 10), hint),
+        _ => unreadable(path, &error),
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
         Mistake::new(format!("`{shown}` is not UTF-8: the first wrong byte is number {}", place + 1), hint)
@@ -63,6 +53,9 @@ fn unreadable(path: &Path, error: &io::Error) -> Mistake {
             message("permission denied"),
             "the user that dockbell runs as needs read permission on the file and its folders",
         ),
+        io::ErrorKind::InvalidInput => {
+            Mistake::new(message(&error.to_string()), "name a regular file; write what a command prints to one")
+        }
         _ => Mistake::plain(message(&error.to_string())),
     }
 }

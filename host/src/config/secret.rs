@@ -76,7 +76,7 @@ async fn in_time(
         Ok(Ok(read)) => read,
         _ => Err(Mistake::new(
             format!("cannot read `{}`: no answer within {} s", path.display(), LIMIT.as_secs()),
-            "a pipe that nobody writes to, or a disk that does not answer?",
+            "is it on a disk or a server that does not answer?",
         )),
     }
 }

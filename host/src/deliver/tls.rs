@@ -7,6 +7,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::files;
+
 /// Why TLS cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
@@ -41,7 +43,7 @@ pub(super) fn client(ca: Option<&Path>) -> Result<ClientConfig, TlsError> {
 /// The certificates of a PEM file; at least one, each fit to sign.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = |error: String| TlsError::Ca { path: path.to_owned(), error };
-    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let pem = files::read(path, files::LARGEST_PEM).map_err(|error| wrong(error.to_string()))?;
     let certificates = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| wrong(error.to_string()))?;

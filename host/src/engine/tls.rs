@@ -9,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::error::Fault;
 use crate::config::EngineTls;
+use crate::files;
 
 /// What the handshakes need, made once; the files are read now.
 pub(super) fn client(tls: &EngineTls) -> Result<Arc<ClientConfig>, Fault> {
@@ -44,8 +45,9 @@ fn authorities(ca: Option<&Path>) -> Result<RootCertStore, Fault> {
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let pem = read(file)?;
     let found: Vec<_> =
-        CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(|error| unreadable(file, &error))?;
+        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| unreadable(file, &error))?;
     if found.is_empty() {
         return Err(unusable(file, &"there is no certificate in it"));
     }
@@ -53,12 +55,15 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
 }
 
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
-    PrivateKeyDer::from_pem_file(file).map_err(|error| unreadable(file, &error))
+    PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|error| unreadable(file, &error))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Fault> {
+    files::read(file, files::LARGEST_PEM).map_err(|error| unusable(file, &error))
 }
 
 fn unreadable(file: &Path, error: &rustls::pki_types::pem::Error) -> Fault {
     match error {
-        rustls::pki_types::pem::Error::Io(error) => unusable(file, error),
         rustls::pki_types::pem::Error::NoItemsFound => unusable(file, &"what is wanted is not in it"),
         other => unusable(file, other),
     }

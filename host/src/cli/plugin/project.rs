@@ -8,9 +8,12 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use super::language::Language;
+use crate::files;
 
 /// The file that says what a folder is.
 pub(super) const MARKER: &str = "dockbell-plugin.toml";
+/// Its largest size: 64 KiB, for three short lines.
+const LARGEST_MARKER: u64 = 64 << 10;
 
 /// What `dockbell plugin build` reads of `dockbell-plugin.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -60,7 +63,7 @@ impl Project {
     /// Reads the marker of a folder.
     pub(super) fn open(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join(MARKER);
-        let text = fs::read_to_string(&path).with_context(|| {
+        let text = files::read_text(&path, LARGEST_MARKER).with_context(|| {
             let name = folder.display();
             format!("`{name}` is not the folder of a plugin: cannot read `{}`\nhint: `dockbell plugin new NAME --lang LANGUAGE --kind filter` begins one; `{MARKER}` needs `name`, `language` and `kind`", path.display())
         })?;

@@ -1,6 +1,5 @@
 //! Which plugin is meant, and how it is configured.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -8,7 +7,11 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::config::{Config, Environment, PluginConfig};
+use crate::files;
 use crate::plugin::BUNDLED;
+
+/// The largest file of `--config @FILE`: 4 MiB, as a whole configuration.
+const LARGEST_TABLE: u64 = 4 << 20;
 
 /// A plugin by name or file.
 #[derive(Debug, Args)]
@@ -92,7 +95,8 @@ fn json(text: &str) -> anyhow::Result<Map<String, Value>> {
     let read;
     let (place, text) = match text.strip_prefix('@') {
         Some(path) => {
-            read = fs::read_to_string(path).with_context(|| format!("--config: cannot read `{path}`"))?;
+            read = files::read_text(Path::new(path), LARGEST_TABLE)
+                .with_context(|| format!("--config: cannot read `{path}`"))?;
             (format!("`{path}`"), &*read)
         }
         None => ("the text".to_owned(), text),

@@ -1,6 +1,5 @@
 //! `dockbell plugin test`.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,9 +19,13 @@ use crate::app::trial::{self, Said, Summary};
 use crate::cli::OutputArgs;
 use crate::config::Output;
 use crate::event::Event;
+use crate::files;
 use crate::message::Notification;
 use crate::plugin::CallError;
 use crate::route::plain::Plain;
+
+/// The largest file of `--expect`: 64 MiB, the messages of a long recording.
+const LARGEST_EXPECTED: u64 = 64 << 20;
 
 /// What `test` takes.
 #[derive(Debug, Args)]
@@ -49,7 +52,7 @@ pub(super) struct TestArgs {
 pub(super) async fn run(args: TestArgs) -> anyhow::Result<ExitCode> {
     let (name, config) = args.subject.resolve()?;
     let expected = args.expect.as_ref().map(|path| {
-        fs::read_to_string(path).with_context(|| {
+        files::read_text(path, LARGEST_EXPECTED).with_context(|| {
             format!(
                 "--expect: cannot read `{}`\nhint: a run without `--expect` prints what belongs there",
                 path.display()
