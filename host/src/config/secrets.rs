@@ -5,6 +5,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::mask::Mask;
+use crate::text;
+
 /// What stands in a message in place of a secret.
 const HIDDEN: &str = "***";
 
@@ -106,9 +109,7 @@ impl Secrets {
     pub(super) fn message(&self, text: &str, message: &str, about: Range<usize>) -> String {
         let inside = self.0.iter().filter(|secret| secret.start < about.end && about.start < secret.end);
         let values = inside.map(|secret| text[secret.clone()].trim_matches(['"', '\'', ' ']));
-        let values = values.filter(|value| !value.is_empty());
-        let message = values.fold(message.to_owned(), |message, value| message.replace(value, HIDDEN));
-        message.replace(|c: char| c.is_control(), "\u{FFFD}")
+        text::one_line(&Mask::new(values).hide(message, HIDDEN, message.len()), usize::MAX)
     }
 }
 

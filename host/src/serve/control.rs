@@ -252,7 +252,8 @@ mod tests {
     #[tokio::test]
     async fn without_a_running_program_that_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        let asked = || ask(folder.path(), &Request::Retry(vec![]));
+        let request = Request::Retry(vec![]);
+        let asked = || ask(folder.path(), &request);
         assert!(matches!(asked().await.unwrap_err(), ControlError::NotRunning(_)));
         std::fs::write(folder.path().join(NAME), "a copy").unwrap();
         assert!(matches!(asked().await.unwrap_err(), ControlError::NotRunning(_)));

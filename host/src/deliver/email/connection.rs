@@ -19,7 +19,7 @@ use super::limits::Limits;
 use super::tls::Security;
 use super::transfer;
 use super::wire::Wire;
-use crate::config::{Login, SmtpServer};
+use crate::config::{Login, Mask, SmtpServer};
 use crate::deliver::dial;
 use crate::text;
 
@@ -177,9 +177,7 @@ impl Connection {
     /// An error without the secret of the login.
     pub(super) fn error(&self, stage: Stage, mut cause: Cause) -> SmtpError {
         if let Some(words) = cause.words() {
-            for secret in &self.hidden {
-                *words = words.replace(secret, "[hidden]");
-            }
+            *words = Mask::new(self.hidden.iter().map(String::as_str)).hide(words, "[hidden]", words.len());
         }
         self.server.error(stage, cause)
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use super::{Answer, Tries, retry_after};
-use crate::config::HttpUrl;
+use crate::config::{HttpUrl, Mask};
 use crate::deliver::{Failure, Fault};
 use crate::text;
 
@@ -61,10 +61,11 @@ impl Answer {
     /// The status and the beginning of the body, in one line and without what is secret: services repeat what they were
     /// sent.
     pub(in crate::deliver) fn words(&self, url: &HttpUrl, hidden: &[String]) -> String {
-        let mut body = String::from_utf8_lossy(&self.body).into_owned();
-        for secret in hidden.iter().chain(&url.secrets()) {
-            body = body.replace(secret, "[hidden]");
-        }
+        let secrets = url.secrets();
+        let mask = Mask::new(hidden.iter().chain(&secrets).map(String::as_str));
+        let body = String::from_utf8_lossy(&self.body);
+        // A little more than is shown, so that it is seen to be cut.
+        let body = mask.hide(body.trim_start(), "[hidden]", 2 * WORDS);
         format!("{} {}", self.status, text::one_line(&body, WORDS)).trim().to_owned()
     }
 }
