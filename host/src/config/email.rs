@@ -10,6 +10,7 @@ use super::problem::{Mistake, Problem};
 use super::secret::Secret;
 use super::smtp_login;
 use super::value::Value;
+use crate::text;
 
 /// Mail over SMTP.
 ///
@@ -153,7 +154,8 @@ fn default_sender(hostname: &str) -> Result<String, Mistake> {
 
 /// Whether a text is a mail address, alone or as `Name <address>`.
 fn check_address(text: &str) -> Result<(), Mistake> {
-    let is_address = !text.contains(char::is_control) && text.parse::<Mailbox>().is_ok();
+    let is_clean = text::one_line(text, usize::MAX) == text.trim();
+    let is_address = is_clean && text.parse::<Mailbox>().is_ok();
     is_address.then_some(()).ok_or_else(|| {
         let hint =
             "such as `ops@example.com` or `Ops <ops@example.com>`; a name with special characters in it is quoted";

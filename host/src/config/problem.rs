@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text;
+
 /// A configuration that cannot be used. Its `Display` is all there is to show: one paragraph per mistake, each with its
 /// place, the line it stands in and a hint. No secret is ever part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,7 +110,7 @@ impl std::error::Error for Mistake {}
 /// A line of the file with a marked part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
-    /// The line; secrets are replaced by `***` and control characters by `�`.
+    /// The line; secrets are replaced by `***`, control and invisible characters by `�`.
     line: String,
     /// Where the mark begins, in characters.
     start: usize,
@@ -122,7 +124,9 @@ impl Excerpt {
 
     /// The line with `width` characters marked from `start` on; none where the line is too long to show.
     pub(crate) fn new(line: &str, start: usize, width: usize) -> Option<Self> {
-        let line: String = line.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect();
+        // One for one, so that the mark stays where it belongs.
+        let is_hidden = |c| text::is_hidden(c) || matches!(c, '\r' | '\n');
+        let line = line.replace(is_hidden, "\u{FFFD}");
         let length = line.chars().count();
         let width = width.min(length.saturating_sub(start)).max(1);
         (length <= Self::LONGEST).then_some(Self { line, start, width })

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::event::{Attributes, Event, nanos};
+use crate::text;
 
 /// How many characters of a line that cannot be read are shown.
 const EXCERPT: usize = 200;
@@ -30,7 +31,7 @@ const USUAL: (usize, usize) = (8, 192);
 pub struct Unreadable {
     /// Length of the line.
     pub bytes: u64,
-    /// Its first 200 characters, control characters escaped.
+    /// Its first 200 characters, control and invisible ones escaped.
     pub excerpt: String,
     /// Why it cannot be read.
     pub reason: String,
@@ -95,10 +96,9 @@ impl Unreadable {
     }
 }
 
-/// A character as it may be shown anywhere: control characters and those that turn the direction of text are escaped.
+/// A character as it may be shown anywhere: what must not be shown is escaped, so that it can still be told which it was.
 fn visible(c: char) -> impl Iterator<Item = char> {
-    let hidden =
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let hidden = text::is_hidden(c) || matches!(c, '\n' | '\r' | '\t');
     let escaped = hidden.then(|| c.escape_default());
     let plain = (!hidden).then_some(c);
     escaped.into_iter().flatten().chain(plain)

@@ -7,8 +7,9 @@ use jiff::{Timestamp, Zoned};
 
 use crate::event::{Event, Fact, OWN_KIND};
 use crate::message::{Alternative, Batch, Notification, Phase};
+use crate::text;
 
-/// Characters kept of a name or value.
+/// Bytes kept of a name or value.
 const MAX_VALUE: usize = 200;
 
 /// Renders batches as plain text.
@@ -121,16 +122,7 @@ fn severity(batch: &Batch) -> &'static str {
     }
 }
 
-/// Text for one line: no control characters (a terminal would obey them), no marks that turn the writing direction, cut.
+/// A name or value in one line of the text.
 fn clean(text: &str) -> String {
-    let visible = text.chars().map(|char| match char {
-        char if char.is_control() => ' ',
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => ' ',
-        char => char,
-    });
-    let mut cut: String = visible.take(MAX_VALUE).collect();
-    if cut.len() < text.len() && text.chars().count() > MAX_VALUE {
-        cut.push('…');
-    }
-    cut
+    text::one_line(text, MAX_VALUE)
 }
