@@ -130,6 +130,11 @@ async fn an_answer_that_repeats_what_it_was_sent_shows_no_secret() {
     let failure = failure(Reply::status(400, "", "no route /hunter2?key=hunter2\r\n\x1b[31m")).await;
     assert!(failure.error.contains("400 Bad Request no route /[hidden]?key=[hidden]"), "{failure}");
     assert!(!failure.error.contains('\x1b'), "{failure}");
+    for form in ["HUNTER2", "&#104;unter2", "\\u0068unter2", "%68unter2", "eDpodW50ZXIy"] {
+        let failure = self::failure(Reply::status(400, "", &format!("no: {form}"))).await;
+        assert!(failure.error.contains("400 Bad Request no: ") && failure.error.contains("[hidden]"), "{failure}");
+        assert!(!failure.error.to_lowercase().contains("unter2"), "{failure}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

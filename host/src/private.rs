@@ -48,7 +48,7 @@ impl fmt::Display for Unsafe {
 impl std::error::Error for Unsafe {}
 
 impl Unsafe {
-    fn new(path: &Path, problem: String, hint: String) -> io::Error {
+    fn error(path: &Path, problem: String, hint: String) -> io::Error {
         io::Error::new(io::ErrorKind::PermissionDenied, Self { path: path.to_owned(), problem, hint })
     }
 
@@ -238,8 +238,10 @@ fn resolve(path: &Path, trusted: &[u32]) -> io::Result<PathBuf> {
         let next = at.join(name);
         let about = next.symlink_metadata()?;
         if !trusted.contains(&about.uid()) {
-            let problem = format!("user {} can replace it, who is neither root nor its user", about.uid());
-            return Err(Unsafe::new(&next, problem, format!("`chown {}` it, or name another directory", me())));
+            let (user, me) = (about.uid(), me());
+            let problem = format!("user {user} could replace what is there, and dockbell runs as user {me}");
+            let hint = format!("name another directory, such as one below `/var/lib`, or run dockbell as user {user}");
+            return Err(Unsafe::error(&next, problem, hint));
         }
         if about.is_symlink() {
             links += 1;
@@ -275,7 +277,7 @@ fn check_owner(path: &Path, found: u32, owner: u32) -> io::Result<()> {
     }
     let me = me();
     let problem = format!("it belongs to user {found}, and dockbell runs as user {me}");
-    Err(Unsafe::new(path, problem, format!("`chown {owner}` it, or run dockbell as user {found}")))
+    Err(Unsafe::error(path, problem, format!("`chown {owner}` it, or run dockbell as user {found}")))
 }
 
 /// Refuses what every user may write to. In a sticky directory they cannot touch what others have put there.
@@ -284,11 +286,11 @@ fn check_mode(path: &Path, mode: u32) -> io::Result<()> {
         return Ok(());
     }
     let problem = format!("every user may write to it, its mode is {:o}", mode & 0o7777);
-    Err(Unsafe::new(path, problem, "`chmod o-w` it, or name another directory".to_owned()))
+    Err(Unsafe::error(path, problem, "`chmod o-w` it, or name another directory".to_owned()))
 }
 
 fn not_a(path: &Path, what: &str) -> io::Error {
-    Unsafe::new(path, format!("it is not a {what}"), "remove it; dockbell makes what it needs".to_owned())
+    Unsafe::error(path, format!("it is not a {what}"), "remove it; dockbell makes what it needs".to_owned())
 }
 
 #[cfg(test)]
