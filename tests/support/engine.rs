@@ -12,6 +12,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 mod event;
+mod hostile;
 mod serve;
 mod tls;
 mod watch;
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub use event::{EventLine, container, event};
+pub use hostile::{Answer, HostileEngine, PAGE};
 use serve::{Listener, SAME_CLOCK, serve};
 pub use watch::Watch;
 

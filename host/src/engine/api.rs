@@ -5,22 +5,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bollard::{BollardRequest, Docker};
+use bytes::Bytes;
 use hyper::{Response, StatusCode, Uri};
 use tokio::time::timeout;
 
 use super::address::Address;
 use super::body::Stream;
-use super::error::{EngineError, Fault};
+use super::error::{EngineError, Fault, quoted};
 use super::transport::Transport;
 use super::version::ApiVersion;
 use crate::config::EngineConfig;
 
 /// How long the head of an answer may take. Engines send it at once, that of `/events` too.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Most bytes of an answer about the engine itself or about one container, as they come over the wire. Docker's `/info` has
+/// about 10 KiB, an inspect 5 to 20 KiB and whatever labels there are.
+pub(super) const LARGEST_ANSWER: u64 = 1 << 20;
 /// How much of an error's text is read.
 const ERROR_BODY: usize = 16 * 1024;
-/// How many characters of an error's text are told.
-const ERROR_TEXT: usize = 300;
 
 /// One engine that dockbell watches. Cheap to clone; each request makes a connection of its own.
 #[derive(Debug, Clone)]
@@ -73,14 +75,25 @@ impl Engine {
         self.spoken.set(version);
     }
 
-    /// Asks for a path under the spoken version and waits for the head of the answer.
+    /// Asks for a path under the spoken version and waits for the head of the answer. Its body may go on for ever.
     pub(super) async fn get(&self, path: &str) -> Result<Response<Stream>, Fault> {
-        self.get_unversioned(&self.spoken.prefixed(path)).await
+        self.get_at_most(path, u64::MAX).await
     }
 
-    pub(super) async fn get_unversioned(&self, path: &str) -> Result<Response<Stream>, Fault> {
+    /// The same for an answer of which at most `limit` bytes are read; reading more fails with [`Fault::TooLarge`].
+    pub(super) async fn get_at_most(&self, path: &str, limit: u64) -> Result<Response<Stream>, Fault> {
+        self.get_unversioned(&self.spoken.prefixed(path), limit).await
+    }
+
+    /// Reads the whole answer to a path under the spoken version, which has at most `limit` bytes. How long that may take is
+    /// up to the caller: only the head has a limit of its own.
+    pub(super) async fn read(&self, path: &str, limit: u64) -> Result<Bytes, Fault> {
+        self.get_at_most(path, limit).await?.into_body().whole().await
+    }
+
+    pub(super) async fn get_unversioned(&self, path: &str, limit: u64) -> Result<Response<Stream>, Fault> {
         let answer = timeout(ANSWER_LIMIT, async {
-            let answer = self.transport.get(path).await?;
+            let answer = self.transport.get(path, limit).await?;
             if answer.status() == StatusCode::OK { Ok(answer) } else { Err(status_fault(path, answer).await) }
         });
         let path = path.split('?').next().unwrap_or_default();
@@ -90,7 +103,7 @@ impl Engine {
 
 async fn status_fault(path: &str, answer: Response<Stream>) -> Fault {
     let status = answer.status();
-    let body = answer.into_body().collect(ERROR_BODY).await.unwrap_or_default();
+    let body = answer.into_body().start(ERROR_BODY).await;
     let text = String::from_utf8_lossy(&body);
     Fault::Status {
         status: status.as_u16(),
@@ -108,10 +121,10 @@ pub(super) fn message(status: StatusCode, body: &str) -> String {
     if text.is_empty() || text.starts_with('<') {
         return status.canonical_reason().unwrap_or("no reason given").to_owned();
     }
-    text.chars().filter(|c| !c.is_control()).take(ERROR_TEXT).collect()
+    quoted(&text)
 }
 
-/// bollard over our transport.
+/// bollard over our transport. It is asked only for what fits into [`LARGEST_ANSWER`], and reads whole bodies itself.
 fn bollard(transport: Arc<Transport>, spoken: Arc<Spoken>) -> Result<Docker, Fault> {
     let send = move |mut request: BollardRequest| {
         let (transport, spoken) = (Arc::clone(&transport), Arc::clone(&spoken));
@@ -119,7 +132,7 @@ fn bollard(transport: Arc<Transport>, spoken: Arc<Spoken>) -> Result<Docker, Fau
             let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
             *request.uri_mut() = spoken.prefixed(path).parse::<Uri>()?;
             // The way back is `describe::fault_of`.
-            transport.send(request).await.map_err(|fault| std::io::Error::other(fault).into())
+            transport.send(request, LARGEST_ANSWER).await.map_err(|fault| std::io::Error::other(fault).into())
         }
     };
     let limit = ANSWER_LIMIT.as_secs();

@@ -20,6 +20,10 @@ use crate::event::Event;
 const EVERY: Duration = Duration::from_secs(30);
 /// How long the engine may take to answer.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Most bytes that are read of it, and that its lines may take in memory. Docker remembers 256 events, of usually 1 KiB.
+const LARGEST: u64 = 64 << 20;
+/// Bytes that a line takes beside its own.
+const LINE_COSTS: usize = 64;
 /// How long an event that the stream did not bring may still be on its way.
 pub(super) const GRACE: Duration = Duration::from_secs(3);
 
@@ -63,6 +67,9 @@ pub(super) async fn next(engine: &Engine, clock: Clock, since: Timestamp) -> (Ve
         match timeout(LIMIT, read(engine, from, until)).await {
             Ok(Ok(lines)) if !lines.is_empty() => return (lines, until),
             Ok(Ok(_)) => from = until,
+            Ok(Err(fault @ Fault::TooLarge { .. })) => {
+                tracing::warn!(engine = %engine.name(), "the stream was not checked: {fault}");
+            }
             Ok(Err(fault)) => tracing::debug!(engine = %engine.name(), "the stream was not checked: {fault}"),
             Err(_) => tracing::debug!(engine = %engine.name(), "the stream was not checked: no answer"),
         }
@@ -71,21 +78,35 @@ pub(super) async fn next(engine: &Engine, clock: Clock, since: Timestamp) -> (Ve
 
 async fn read(engine: &Engine, since: Timestamp, until: Timestamp) -> Result<Vec<Vec<u8>>, Fault> {
     let path = format!("/events?since={}&until={}", wire(since), wire(until));
-    let mut body = engine.get(&path).await?.into_body();
-    let (mut lines, mut found) = (Lines::default(), Vec::new());
-    let mut keep = |line: Line<'_>| {
-        if let Line::Whole(line) = line {
-            found.push(line.to_owned());
-        }
-    };
+    let mut body = engine.get_at_most(&path, LARGEST).await?.into_body();
+    let (mut lines, mut found) = (Lines::default(), Found::default());
     let begun = Instant::now();
     // An engine that does not end the answer by itself (moby issue 48536) has said all there is within a second.
     while let Ok(Some(chunk)) = timeout(Duration::from_secs(1), body.chunk()).await {
-        lines.feed(&chunk?, &mut keep);
+        lines.feed(&chunk?, |line| found.keep(line));
+        if found.bytes > LARGEST {
+            return Err(Fault::TooLarge { path: "/events".to_owned(), limit: LARGEST });
+        }
         if begun.elapsed() > LIMIT / 2 {
             break;
         }
     }
-    lines.end(&mut keep);
-    Ok(found)
+    lines.end(|line| found.keep(line));
+    Ok(found.lines)
+}
+
+/// Lines, and what they take in memory: short ones more than they have bytes.
+#[derive(Default)]
+struct Found {
+    lines: Vec<Vec<u8>>,
+    bytes: u64,
+}
+
+impl Found {
+    fn keep(&mut self, line: Line<'_>) {
+        if let Line::Whole(line) = line {
+            self.bytes += (line.len() + LINE_COSTS) as u64;
+            self.lines.push(line.to_owned());
+        }
+    }
 }

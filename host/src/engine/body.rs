@@ -53,16 +53,25 @@ impl Stream {
         }
     }
 
-    /// All of a short body; what is behind `limit` bytes is not read.
-    pub(super) async fn collect(mut self, limit: usize) -> Result<Bytes, Fault> {
+    /// All of the body, of which the connection brings no more than its limit.
+    pub(super) async fn whole(mut self) -> Result<Bytes, Fault> {
         let mut whole = BytesMut::new();
-        while whole.len() < limit
-            && let Some(chunk) = self.chunk().await
-        {
+        while let Some(chunk) = self.chunk().await {
             whole.extend_from_slice(&chunk?);
         }
-        whole.truncate(limit);
         Ok(whole.freeze())
+    }
+
+    /// The body up to `bytes` bytes, or as far as it came.
+    pub(super) async fn start(mut self, bytes: usize) -> Bytes {
+        let mut start = BytesMut::new();
+        while start.len() < bytes
+            && let Some(Ok(chunk)) = self.chunk().await
+        {
+            start.extend_from_slice(&chunk);
+        }
+        start.truncate(bytes);
+        start.freeze()
     }
 }
 

@@ -3,20 +3,22 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::api::Engine;
-use super::error::{EngineError, Fault};
+use super::api::{Engine, LARGEST_ANSWER};
+use super::error::{EngineError, Fault, quoted};
 
 /// How long the list and all looks may take together.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Most bytes of the list: about 10,000 containers with many labels.
-const LARGEST_LIST: usize = 64 << 20;
-/// Most bytes of what the engine says about one container.
-const LARGEST_CONTAINER: usize = 4 << 20;
+const LARGEST_LIST: u64 = 64 << 20;
+/// Most bytes of what is kept of all containers together: 5,000 with 13 KiB of labels each.
+const LARGEST_ALL: usize = 64 << 20;
+/// Most bytes of an id; Docker's and Podman's have 64.
+const LONGEST_ID: usize = 255;
 /// Containers that are looked at side by side.
 const TOGETHER: usize = 8;
 /// Most containers that are looked at one by one; the time would not do for more.
@@ -106,23 +108,50 @@ impl Engine {
     }
 
     async fn look_at_all(&self) -> Result<Vec<Container>, Fault> {
-        let list = self.get("/containers/json?all=1").await?.into_body().collect(LARGEST_LIST).await?;
+        let path = "/containers/json";
+        let list = self.read(&format!("{path}?all=1"), LARGEST_LIST).await?;
         let listed: Vec<Listed> = serde_json::from_slice(&list)
-            .map_err(|error| Fault::Unreachable(format!("the list of containers cannot be read: {error}")))?;
-        let looks = listed.into_iter().take(MOST).map(|one| async move { self.look_at(&one.id).await });
-        // One that is gone meanwhile is none.
-        stream::iter(looks).buffered(TOGETHER).try_filter_map(|one| async move { Ok(one) }).try_collect().await
+            .map_err(|error| Fault::Answer { path: path.to_owned(), reason: quoted(&error) })?;
+        drop(list);
+        let looks = listed.into_iter().take(MOST).map(|one| async move { self.look_at(one.id).await });
+        let mut looks = stream::iter(looks).buffered(TOGETHER);
+        let (mut containers, mut bytes) = (Vec::new(), 0);
+        while let Some(look) = looks.next().await {
+            // One that is gone meanwhile is none.
+            let Some(container) = look? else { continue };
+            bytes += container.bytes();
+            if bytes > LARGEST_ALL {
+                return Err(Fault::TooLarge { path: "/containers/*/json".to_owned(), limit: LARGEST_ALL as u64 });
+            }
+            containers.push(container);
+        }
+        Ok(containers)
     }
 
-    async fn look_at(&self, id: &str) -> Result<Option<Container>, Fault> {
-        if !id.chars().all(|c| c.is_ascii_alphanumeric()) {
+    async fn look_at(&self, id: String) -> Result<Option<Container>, Fault> {
+        if id.len() > LONGEST_ID || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
             return Ok(None);
         }
-        let answer = match self.get(&format!("/containers/{id}/json")).await {
+        let unreadable = match self.read(&format!("/containers/{id}/json"), LARGEST_ANSWER).await {
             Err(Fault::Status { status: 404, .. }) => return Ok(None),
-            answer => answer?.into_body().collect(LARGEST_CONTAINER).await?,
+            Err(fault @ Fault::TooLarge { .. }) => quoted(&fault),
+            answer => match serde_json::from_slice::<Looked>(&answer?) {
+                Ok(looked) => return Ok(Some(container(looked))),
+                Err(error) => quoted(&error),
+            },
         };
-        Ok(serde_json::from_slice::<Looked>(&answer).ok().map(container))
+        tracing::warn!(engine = %self.name(), container = id, "what the engine says about it cannot be read: {unreadable}");
+        // It is there, which is all that is known.
+        Ok(Some(Container { id, ..Container::default() }))
+    }
+}
+
+impl Container {
+    /// Roughly what it takes in memory.
+    fn bytes(&self) -> usize {
+        let Self { id, name, image, labels, health, .. } = self;
+        let texts = [id, name, image, health].into_iter().chain(labels.iter().flat_map(|(name, value)| [name, value]));
+        size_of::<Self>() + texts.map(|text| text.capacity() + size_of::<String>()).sum::<usize>()
     }
 }
 

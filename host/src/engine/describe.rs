@@ -12,21 +12,22 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use super::address::Address;
-use super::api::{Engine, message};
-use super::error::{EngineError, Fault};
+use super::api::{ANSWER_LIMIT, Engine, LARGEST_ANSWER, message};
+use super::error::{EngineError, Fault, quoted};
 use super::version::ApiVersion;
+use crate::text;
 
 /// How long `/version` may take. It is asked beside `/_ping`, which has its own limit.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
-/// Most bytes of `/info` that are read; Docker's has about 10 KiB.
-const LARGEST_INFO: usize = 1 << 20;
+/// Most bytes of the name, the version or the id of an engine that are told.
+const LONGEST_NAME: usize = 100;
 
 /// What is wanted of `/info`.
 #[derive(Deserialize)]
 struct Info {
     #[serde(rename = "ID")]
-    id: Option<Arc<str>>,
+    id: Option<String>,
 }
 
 /// An engine that answers.
@@ -115,10 +116,11 @@ impl Engine {
     /// The id that the engine gave itself when it was installed; none where it has none (Podman), does not answer, or a proxy
     /// forbids `/info`.
     pub async fn id(&self) -> Option<Arc<str>> {
-        let said = async { self.get_unversioned("/info").await?.into_body().collect(LARGEST_INFO).await };
+        let said = async { self.get_unversioned("/info", LARGEST_ANSWER).await?.into_body().whole().await };
         let body = timeout(VERSION_LIMIT, said).await.ok()?.ok()?;
         let info: Info = serde_json::from_slice(&body).ok()?;
-        info.id.filter(|id| !id.is_empty())
+        let id = text::one_line(&info.id?, LONGEST_NAME);
+        (!id.is_empty()).then(|| id.into())
     }
 
     /// Asks the engine who it is and agrees on the API version for all further requests. A proxy may forbid `/version` or
@@ -159,10 +161,11 @@ impl Engine {
         let api_version = newest_api.and_then(|newest| ApiVersion::spoken(version.oldest, newest));
         self.speak(api_version);
         let (product, number) = server(&ping.server);
-        let either = |said: String, header: &str| if said.is_empty() { header.to_owned() } else { said };
+        let either =
+            |said: &str, header: &str| text::one_line(if said.is_empty() { header } else { said }, LONGEST_NAME);
         Ok(Description {
-            product: either(version.product, product),
-            version: either(version.version, number),
+            product: either(&version.product, product),
+            version: either(&version.version, number),
             api_version,
             newest_api,
             oldest_api: version.oldest,
@@ -172,7 +175,7 @@ impl Engine {
 
     async fn ping(&self) -> Result<Ping, Fault> {
         let (sent, asked) = (Timestamp::now(), Instant::now());
-        let answer = self.get_unversioned("/_ping").await?;
+        let answer = self.get_unversioned("/_ping", LARGEST_ANSWER).await?;
         let headers = answer.headers();
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Ok(Ping {
@@ -184,7 +187,7 @@ impl Engine {
 
     /// Whether the engine answers at all, be it with a refusal.
     pub(super) async fn is_alive(&self) -> Result<(), Fault> {
-        match self.get_unversioned("/_ping").await {
+        match self.get_unversioned("/_ping", LARGEST_ANSWER).await {
             Ok(_) | Err(Fault::Status { .. }) => Ok(()),
             Err(fault) => Err(fault),
         }
@@ -227,7 +230,7 @@ pub(super) fn fault_of(path: &str, error: bollard::errors::Error) -> Fault {
     match error {
         Error::IOError { err } => match err.into_inner().map(|inner| inner.downcast::<Fault>()) {
             Some(Ok(fault)) => *fault,
-            Some(Err(other)) => Fault::Broken(other.to_string()),
+            Some(Err(other)) => Fault::Broken(quoted(&other)),
             None => Fault::Broken("the connection failed".to_owned()),
         },
         Error::DockerResponseServerError { status_code, message: text } => {
@@ -235,7 +238,8 @@ pub(super) fn fault_of(path: &str, error: bollard::errors::Error) -> Fault {
             Fault::Status { status: status_code, path: path.to_owned(), message: message(status, &text) }
         }
         Error::HyperResponseError { err } => super::transport::fault_of(err),
-        other => Fault::Answer { path: path.to_owned(), reason: other.to_string() },
+        Error::RequestTimeoutError => Fault::Timeout { what: format!("`{path}`"), limit: ANSWER_LIMIT },
+        other => Fault::Answer { path: path.to_owned(), reason: quoted(&other) },
     }
 }
 

@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::Address;
+use crate::text;
+
+/// Most bytes of what an engine says that are quoted.
+const QUOTED: usize = 300;
 
 /// An engine that does not do what it should. Its text names the engine, where it is, what happened, and in a last line
 /// that begins `hint:` how to mend it.
@@ -63,7 +67,7 @@ pub enum Fault {
         status: u16,
         /// What was asked, without the query.
         path: String,
-        /// What the engine said about it; at most 300 characters.
+        /// What the engine said about it; one line of at most 300 bytes.
         message: String,
     },
     /// No answer in time.
@@ -87,6 +91,14 @@ pub enum Fault {
         path: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The answer has more bytes than are read.
+    #[error("the answer to `{path}` is larger than {} KiB", .limit >> 10)]
+    TooLarge {
+        /// What was asked, without the query.
+        path: String,
+        /// How many bytes are read, head and all.
+        limit: u64,
     },
 }
 
@@ -120,9 +132,18 @@ impl Fault {
                 "was the engine restarted? A proxy between may cut idle connections: raise its timeout for `/events`"
                     .to_owned()
             }
+            Self::TooLarge { .. } => {
+                "no engine says as much: is something else at this address, or between dockbell and the engine?"
+                    .to_owned()
+            }
             Self::Answer { .. } => "is something between dockbell and the engine that changes answers?".to_owned(),
         }
     }
+}
+
+/// Returns what an engine says, or what is said about its answer and may quote it, as it may be shown: one short line.
+pub(super) fn quoted(text: &(impl std::fmt::Display + ?Sized)) -> String {
+    text::one_line(&text.to_string(), QUOTED)
 }
 
 fn denied(socket: &Path, group: Option<u32>) -> String {

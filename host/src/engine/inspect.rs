@@ -7,10 +7,12 @@ use tokio::time::timeout;
 
 use super::api::Engine;
 use super::describe::fault_of;
-use super::error::{EngineError, Fault};
+use super::error::{EngineError, Fault, quoted};
 
 /// How long a look may take. Whoever waits for it wants to tell something now.
 const LIMIT: Duration = Duration::from_secs(2);
+/// Most bytes of the id or the name of a container; ids have 64.
+const LONGEST_NAME: usize = 255;
 
 /// What the engine knows about a container, beside its events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,7 +27,8 @@ pub struct Inspected {
     pub restarting: bool,
     /// How often its restart policy has started it again.
     pub restart_count: u64,
-    /// What the engine says went wrong, such as a command that is not there; empty where nothing did.
+    /// What the engine says went wrong, such as a command that is not there, as one line of at most 300 bytes; empty where
+    /// nothing did.
     pub error: String,
     /// When it was last started; none where it never was.
     pub started_at: Option<Timestamp>,
@@ -42,7 +45,10 @@ impl Engine {
     pub async fn inspect(&self, container: &str) -> Result<Option<Inspected>, EngineError> {
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         // It becomes part of a path, and engines are not trusted that far.
-        if !container.starts_with(|c: char| c.is_ascii_alphanumeric()) || !container.chars().all(known) {
+        if !container.starts_with(|c: char| c.is_ascii_alphanumeric())
+            || !container.chars().all(known)
+            || container.len() > LONGEST_NAME
+        {
             return Ok(None);
         }
         let path = format!("/containers/{container}/json");
@@ -73,7 +79,7 @@ fn inspected(answer: bollard::models::ContainerInspectResponse) -> Inspected {
         running: state.running.unwrap_or_default(),
         restarting: state.restarting.unwrap_or_default(),
         restart_count: answer.restart_count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),
-        error: state.error.unwrap_or_default(),
+        error: quoted(&state.error.unwrap_or_default()),
         started_at: time(state.started_at),
         finished_at: time(state.finished_at),
     }

@@ -15,6 +15,7 @@ mod describe;
 mod error;
 mod inspect;
 mod intake;
+mod limited;
 pub mod line;
 mod outlet;
 pub mod parse;

@@ -22,7 +22,8 @@ use tokio_rustls::TlsConnector;
 
 use super::address::Address;
 use super::body::{Stream, drive};
-use super::error::Fault;
+use super::error::{Fault, quoted};
+use super::limited::Limited;
 use super::tls;
 use crate::config::EngineConfig;
 
@@ -39,7 +40,7 @@ const KEEPALIVE_COUNT: u32 = 4;
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Duplex for T {}
 
-pub(super) type Io = TokioIo<Box<dyn Duplex>>;
+pub(super) type Io = TokioIo<Limited<Box<dyn Duplex>>>;
 
 /// Makes connections to one engine.
 #[derive(Debug, Clone)]
@@ -62,36 +63,39 @@ impl Transport {
         &self.address
     }
 
-    /// Sends a GET on a connection of its own. The body comes as the engine's chunks, and reading it drives the connection:
-    /// no task in between, so that all that has arrived is there at once.
-    pub(super) async fn get(&self, path: &str) -> Result<Response<Stream>, Fault> {
+    /// Sends a GET on a connection of its own, on which at most `limit` bytes are read. The body comes as the engine's chunks,
+    /// and reading it drives the connection: no task in between, so that all that has arrived is there at once.
+    pub(super) async fn get(&self, path: &str, limit: u64) -> Result<Response<Stream>, Fault> {
         let request = Request::get(path)
             .body(Empty::<Bytes>::new())
             .map_err(|error| Fault::Unreachable(format!("`{path}`: {error}")))?;
-        let (mut sender, connection) = self.open().await?;
+        let (mut sender, connection) = self.open(path, limit).await?;
         let mut connection = Some(Box::pin(connection));
         let answer = drive(&mut connection, sender.send_request(self.addressed(request)?)).await.map_err(fault_of)?;
         Ok(answer.map(|body| Stream::new(body, connection)))
     }
 
-    /// Sends any request on a connection of its own, which a task drives until the body of the answer is read or dropped.
-    pub(super) async fn send<B>(&self, request: Request<B>) -> Result<Response<Incoming>, Fault>
+    /// Sends any request on a connection of its own, on which at most `limit` bytes are read. A task drives it until the body
+    /// of the answer is read or dropped.
+    pub(super) async fn send<B>(&self, request: Request<B>, limit: u64) -> Result<Response<Incoming>, Fault>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let (mut sender, connection) = self.open().await?;
+        let (mut sender, connection) = self.open(request.uri().path(), limit).await?;
         // What goes wrong with the connection is told by the answer or its body.
         tokio::spawn(async move { connection.await.ok() });
         sender.send_request(self.addressed(request)?).await.map_err(fault_of)
     }
 
-    async fn open<B>(&self) -> Result<(SendRequest<B>, Connection<Io, B>), Fault>
+    async fn open<B>(&self, path: &str, limit: u64) -> Result<(SendRequest<B>, Connection<Io, B>), Fault>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
         let io = timeout(CONNECT_LIMIT, self.connect())
             .await
             .map_err(|_| Fault::Timeout { what: "the attempt to connect".to_owned(), limit: CONNECT_LIMIT })??;
+        let path = path.split('?').next().unwrap_or_default().to_owned();
+        let io = Limited::new(io, limit, Fault::TooLarge { path, limit });
         http1::handshake(TokioIo::new(io)).await.map_err(fault_of)
     }
 
@@ -158,7 +162,7 @@ fn io_fault(error: &io::Error) -> Fault {
 fn handshake_fault(error: &io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Fault::Tls("the connection was closed in the handshake".to_owned()),
-        _ => Fault::Tls(error.to_string()),
+        _ => Fault::Tls(quoted(error)),
     }
 }
 
@@ -168,13 +172,22 @@ pub(super) fn fault_of(error: hyper::Error) -> Fault {
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
+            // Read beyond the limit.
+            if let Some(fault) = io.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
+                return fault.clone();
+            }
             // TLS 1.3 tells after the handshake that it does not like the client's certificate.
             if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return Fault::Tls(tls.to_string());
+                return Fault::Tls(quoted(tls));
             }
             closed |= io.kind() == io::ErrorKind::UnexpectedEof;
         }
         source = cause.source();
+    }
+    if error.is_parse_too_large() {
+        return Fault::NotAnEngine(
+            "the head of its answer has more headers, or longer ones, than any engine's".to_owned(),
+        );
     }
     if error.is_parse() {
         return Fault::NotAnEngine("the answer is not HTTP".to_owned());
@@ -182,6 +195,5 @@ pub(super) fn fault_of(error: hyper::Error) -> Fault {
     if closed {
         return Fault::Broken("the other side closed it in the middle of an answer".to_owned());
     }
-    let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-    Fault::Broken(cause)
+    Fault::Broken(std::error::Error::source(&error).map_or_else(|| quoted(&error), |cause| quoted(cause)))
 }
