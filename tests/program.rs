@@ -191,10 +191,26 @@ async fn a_reader_that_goes_away_ends_the_program_quietly() {
 
 #[test]
 fn an_engine_that_is_not_there_is_said_with_a_way_to_mend_it() {
-    let ended = Program::start(dockbell().env("DOCKER_HOST", "unix:///nowhere/docker.sock")).ended();
-    assert_eq!(ended.status.code(), Some(1));
-    assert!(ended.log.contains("error: engine `local`") && ended.log.contains("/nowhere/docker.sock"), "{}", ended.log);
-    assert!(ended.log.contains("hint: "), "{}", ended.log);
+    let there_is_none = |arguments: &[&str]| {
+        let mut command = dockbell();
+        command.args(arguments).env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+        Program::start(&mut command)
+    };
+    let says = |text: &str| {
+        assert!(text.contains("engine `local` at `unix:///nowhere/docker.sock`"), "{text}");
+        assert!(text.contains("hint: "), "{text}");
+    };
+    let program = there_is_none(&[]);
+    program.output(|output| output.contains("engine_lost"));
+    says(&program.logged("hint: "));
+    assert_eq!(program.terminate().status.code(), Some(0), "it waits for the engine until it is stopped");
+    for (arguments, said) in [(&["--since", "1h"][..], "error: engine"), (&["check"], "FAIL  engine local")] {
+        let ended = there_is_none(arguments).ended();
+        assert_eq!(ended.status.code(), Some(1));
+        let text = ended.log + &ended.output;
+        assert!(text.contains(said), "{text}");
+        says(&text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::patience;
 use super::reconcile::{self, Gap};
@@ -20,6 +20,9 @@ use crate::store::{ContainerState, EngineCursor, Moved, Store, StoreError};
 const QUIET: usize = 8;
 /// How often what is known of the containers is stored, when it has changed.
 const REMEMBER_EVERY: Duration = Duration::from_secs(10);
+
+/// How often an engine that could not be reached is asked for its containers.
+const LEARN_EVERY: Duration = Duration::from_secs(30);
 
 /// The way from one engine to all routes.
 #[derive(Debug)]
@@ -134,7 +137,16 @@ impl Feed {
     fn learn(&self) -> impl Future<Output = Option<Vec<Container>>> + use<> {
         let nothing_known = self.memory.as_ref().is_some_and(|(containers, _)| containers.is_empty());
         let engine = nothing_known.then(|| self.engine.clone());
-        let list = async move { engine?.containers().await.ok().flatten() };
+        let list = async move {
+            let engine = engine?;
+            loop {
+                match engine.containers().await {
+                    Ok(list) => return list,
+                    // It may not run yet.
+                    Err(_) => sleep(LEARN_EVERY).await,
+                }
+            }
+        };
         Box::pin(list.fuse())
     }
 

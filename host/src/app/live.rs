@@ -2,10 +2,12 @@
 //! meanwhile events go on into the journal, and a route that was exchanged reads there what it has missed.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +41,8 @@ pub(super) struct Live {
     /// Ends all readers.
     pub stop: CancellationToken,
     span: Option<Span>,
+    /// Ends when each engine of the start has said who it is, or could not be asked.
+    recognised: mpsc::Receiver<Infallible>,
     routes: BTreeMap<String, Told>,
     engines: BTreeMap<String, Source>,
 }
@@ -71,12 +75,12 @@ impl Live {
     /// The store is broken.
     pub(super) async fn start(
         prepared: Prepared,
-        strangers: state::Strangers,
         shared: Shared,
         span: Option<Span>,
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
         let Prepared { current, routes, engines, .. } = prepared;
+        let (asking, recognised) = mpsc::channel(1);
         let mut live = Self {
             shared,
             inlets: Inlets::default(),
@@ -85,6 +89,7 @@ impl Live {
             current: Arc::new(current),
             stop,
             span,
+            recognised,
             routes: BTreeMap::new(),
             engines: BTreeMap::new(),
         };
@@ -92,9 +97,16 @@ impl Live {
             live.tell(route).await?;
         }
         for engine in engines {
-            live.read(engine, &strangers).await?;
+            live.read(engine, Some(asking.clone())).await?;
         }
         Ok(live)
+    }
+
+    /// Waits until it is known whether the store is that of the engines of the start; if not, its messages are held. An engine
+    /// that does not answer makes this last 10 s.
+    pub(super) async fn recognised(&mut self) {
+        // Nothing is ever sent.
+        let _ = self.recognised.recv().await;
     }
 
     /// Exchanges what has changed. A route that changed goes on from the store, as after a restart. One that is gone tells what
@@ -146,9 +158,8 @@ impl Live {
             self.leave(engine.name(), grace).await;
             exchanged.engines.push(engine.name().to_string());
         }
-        let strangers = state::strangers(&self.shared.store, &engines).await?;
         for engine in engines {
-            self.read(engine, &strangers).await?;
+            self.read(engine, None).await?;
         }
         Ok(exchanged)
     }
@@ -170,8 +181,9 @@ impl Live {
         Ok(())
     }
 
-    /// Reads an engine, from where an earlier run or configuration has stopped.
-    async fn read(&mut self, engine: Engine, strangers: &state::Strangers) -> Result<(), StoreError> {
+    /// Reads an engine, from where an earlier run or configuration has stopped. At a start, `starting` is dropped when it is
+    /// known which engine it is.
+    async fn read(&mut self, engine: Engine, starting: Option<mpsc::Sender<Infallible>>) -> Result<(), StoreError> {
         let (store, name) = (&self.shared.store, Arc::clone(engine.name()));
         let (sender, receiver) = queue(READ_QUEUE);
         // A report about the past is none of the position.
@@ -180,16 +192,27 @@ impl Live {
             None => patience::wait(|| store.cursor(&name)).await?,
         };
         let mut feed = Feed::new(engine.clone(), Recorder::new(store, &name, self.inlets.clone()));
-        if let Some(id) = strangers.get(&name) {
-            feed = feed.of_another(Arc::clone(id), resume.as_ref());
-        } else if self.span.is_none() && resume.as_ref().is_none_or(|known| known.last_nanos.is_none()) {
+        if self.span.is_none() && resume.as_ref().is_none_or(|known| known.last_nanos.is_none()) {
             feed = feed.of_unknown(Timestamp::now());
         }
         if self.span.is_none() {
             feed = feed.comparing(store.clone()).await?;
         }
         let stop = self.stop.child_token();
-        let feed = Part::begin(&mut self.work, feed.run(receiver));
+        let (of, known, store, stopping) = (engine.clone(), resume.clone(), store.clone(), stop.clone());
+        let feed = Part::begin(&mut self.work, async move {
+            // Nothing is stored of another engine before the messages of the one before it are held.
+            let another = tokio::select! {
+                another = state::another(&store, &of, known.as_ref(), starting.is_some()) => another?,
+                () = stopping.cancelled() => None,
+            };
+            drop(starting);
+            let feed = match another {
+                Some(id) => feed.of_another(id, known.as_ref()),
+                None => feed,
+            };
+            feed.run(receiver).await
+        });
         self.readers.spawn(engine::read(engine, self.span.unwrap_or_default(), resume, sender, stop.clone()));
         self.engines.insert(name.to_string(), Source { stop, feed });
         Ok(())

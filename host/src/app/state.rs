@@ -1,11 +1,11 @@
 //! The store when the program starts: what was left there, and whether it belongs to these engines and this configuration.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::store::{Notice, Opened, Options, Place, Store, StoreError};
+use crate::store::{EngineCursor, Notice, Opened, Options, Place, Store, StoreError};
 
 use super::own::Own;
 use super::patience;
@@ -36,44 +36,30 @@ pub(super) async fn open(place: Place, own: &Own) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-/// Engines that are not those that the store knows under their names, and their ids.
-pub(super) type Strangers = BTreeMap<Arc<str>, Arc<str>>;
-
-/// Looks whether the store is that of these engines.
+/// Returns the id of the engine if it is another than the one that the store knows under its name. Where the engine does not
+/// say its id within 10 s it counts as the known one; the reader finds out later.
+///
+/// At a start the state directory may be a copy, and would send another host's messages again: with `starting` they are held.
 ///
 /// # Errors
-/// The store is broken.
-pub(super) async fn strangers(store: &Store, engines: &[Engine]) -> Result<Strangers, StoreError> {
-    let mut strangers = Strangers::new();
-    for engine in engines {
-        let Some(known) = patience::wait(|| store.cursor(engine.name())).await?.and_then(|cursor| cursor.engine_id)
-        else {
-            continue;
-        };
-        if let Some(id) = engine.id().await.filter(|id| *id != known) {
-            strangers.insert(Arc::clone(engine.name()), id);
-        }
+/// Fails if the store is broken.
+pub(super) async fn another(
+    store: &Store,
+    engine: &Engine,
+    known: Option<&EngineCursor>,
+    starting: bool,
+) -> Result<Option<Arc<str>>, StoreError> {
+    let Some(known) = known.and_then(|cursor| cursor.engine_id.as_ref()) else { return Ok(None) };
+    let Some(id) = engine.id().await.filter(|id| id != known) else { return Ok(None) };
+    let held = if starting { patience::wait(|| store.hold_all()).await? } else { 0 };
+    if held > 0 {
+        tracing::error!(
+            messages = held,
+            "the state directory is another engine's, perhaps a copy; its messages are not sent\nhint: `dockbell outbox \
+             list` shows them, `dockbell outbox retry` sends them"
+        );
     }
-    Ok(strangers)
-}
-
-/// The same at a start, when the state directory may be a copy: it would send another host's messages again.
-///
-/// # Errors
-/// The store is broken.
-pub(super) async fn recognise(store: &Store, engines: &[Engine]) -> Result<Strangers, StoreError> {
-    let strangers = strangers(store, engines).await?;
-    if !strangers.is_empty() {
-        let held = patience::wait(|| store.hold_all()).await?;
-        if held > 0 {
-            tracing::error!(
-                messages = held,
-                "the state directory is another engine's, perhaps a copy; its messages are not sent\nhint: `dockbell outbox \
-                 list` shows them, `dockbell outbox retry` sends them"
-            );
-        }
-    }
-    Ok(strangers)
+    Ok(Some(id))
 }
 
 /// Lets go of what belongs to routes and sinks that are no longer configured.

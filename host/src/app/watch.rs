@@ -1,7 +1,10 @@
 //! A run: engines are read, routes tell, until a signal comes or the time to look at has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::bail;
+use futures_util::future::join_all;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -17,12 +20,15 @@ use super::reload::{Reload, ReloadStats, Reloads};
 use super::routes::{self, Telling};
 use super::states::States;
 use super::teller::Shared;
-use super::{letters, state, upkeep};
+use super::{letters, patience, state, upkeep};
 use crate::config::{Config, Output};
-use crate::deliver::{Alarm, Outbox, Retry, Sinks, Trouble};
+use crate::deliver::{Alarm, Outbox, Retry, Sink, Sinks, Trouble};
 use crate::engine::{Engine, Span};
 use crate::event::{Event, OWN_KIND};
-use crate::store::{Place, StoreError};
+use crate::store::{Filter, MessageState, Place, Store, StoreError};
+
+/// How much longer than the grace time a stop may take to close the store.
+const CLOSING: Duration = Duration::from_secs(3);
 
 /// What decides how a run goes, beside the configuration.
 #[derive(Debug)]
@@ -40,7 +46,8 @@ pub struct Settings {
 /// Everything started and ready to run.
 pub struct Watch {
     prepared: Prepared,
-    strangers: state::Strangers,
+    /// Those that deliver, where they have to wait until it is known whose messages they are.
+    held: Option<Vec<(String, Sink)>>,
     shared: Shared,
     own_events: UnboundedReceiver<Event>,
     span: Option<Span>,
@@ -59,36 +66,71 @@ pub enum Ended {
 }
 
 impl Watch {
-    /// Starts plugins, routes and sinks, opens the store, and looks whether the engines answer. With a span the run ends by
-    /// itself and tells one digest.
+    /// Opens the store and prepares plugins, routes and sinks. With a span the run ends by itself and tells one digest; it needs
+    /// engines that answer, while any other run waits for those that do not.
+    ///
+    /// Returns `None` if `stop` is cancelled meanwhile: what was being compiled or configured is ended, and the store is closed.
     ///
     /// # Errors
-    /// A plugin that is refused, a sink or a state directory that cannot be used, or not a single engine that answers.
-    pub async fn start(config: Config, settings: Settings) -> anyhow::Result<Self> {
+    /// Fails if a plugin is refused, a sink or the state directory cannot be used, or an engine does not answer a run with a
+    /// span.
+    pub async fn start(config: Config, settings: Settings, stop: &CancellationToken) -> anyhow::Result<Option<Self>> {
         let Settings { output, span, place, reload } = settings;
         let runtime = Arc::new(routes::runtime()?);
-        let (counts, stats) = watch::channel(ReloadStats::default());
         let telling = if span.is_some() { Telling::AtEnd } else { Telling::InWindows };
         let shelf = Shelf::of(&place);
         let (own, own_events) = Own::new();
+        let grace = config.grace;
         let store = state::open(place, &own).await?;
         let states = States::kept(store.clone());
         let workshop = Arc::new(Workshop { runtime, shelf, states, telling, output });
+        let preparing = Self::prepare(config, span, reload, store.clone(), (own, own_events), Arc::clone(&workshop));
+        let prepared = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            prepared = preparing => Some(prepared),
+        };
+        if let Some(Ok(watch)) = prepared {
+            return Ok(Some(watch));
+        }
+        workshop.runtime.stop_compiling();
+        let closed = in_time(&store, Instant::now() + grace, async { Ok(store.close().await?) }).await;
+        match prepared {
+            Some(Err(error)) => Err(error),
+            _ => closed.map(|()| None),
+        }
+    }
+
+    async fn prepare(
+        config: Config,
+        span: Option<Span>,
+        reload: Option<Reload>,
+        store: Store,
+        (own, own_events): (Own, UnboundedReceiver<Event>),
+        workshop: Arc<Workshop>,
+    ) -> anyhow::Result<Self> {
+        let (counts, stats) = watch::channel(ReloadStats::default());
         // Before anything is read of the files that it watches.
         let reloads = reload.map(|how| Reloads::new(how, &config, Arc::clone(&workshop), counts));
         let mut prepared = Prepared::of(config, None, &workshop).await?;
         let (writers, couriers) = (std::mem::take(&mut prepared.writers), std::mem::take(&mut prepared.couriers));
-        reach(&prepared.engines, span.is_some()).await?;
-        let strangers = state::recognise(&store, &prepared.engines).await?;
+        if span.is_some() {
+            reach(&prepared.engines).await?;
+        }
         state::match_configuration(&store, &prepared.current.config).await?;
         workshop.states.match_configuration(&prepared.current.config).await?;
-        let alarm = alarm(own.clone());
-        let outbox = Arc::new(Outbox::start(store.clone(), couriers, Retry::default(), &alarm));
+        // Messages of an earlier run may be another host's.
+        let waiting = Filter { states: vec![MessageState::Pending], most: 1, ..Filter::default() };
+        let (couriers, held) = match patience::wait(|| store.messages(waiting.clone())).await?.is_empty() {
+            true => (couriers, None),
+            false => (Vec::new(), Some(couriers)),
+        };
+        let outbox = Arc::new(Outbox::start(store.clone(), couriers, Retry::default(), &alarm(own.clone())));
         if let Some(state) = store.path().parent().filter(|_| !store.is_in_memory()) {
             letters::answer(state, store.clone(), Arc::clone(&outbox));
         }
         let shared = Shared { store, outbox, sinks: Arc::new(Sinks::new(writers)), own };
-        Ok(Self { prepared, strangers, shared, own_events, span, reloads, stats, workshop })
+        Ok(Self { prepared, held, shared, own_events, span, reloads, stats, workshop })
     }
 
     /// How often the configuration was read again, as it changes.
@@ -98,17 +140,28 @@ impl Watch {
     }
 
     /// Runs until `stop` is cancelled, the span has ended, or nobody is left to tell (`dockbell | head`). Then what is open
-    /// is told and delivered, within `grace`.
+    /// is told and delivered, within `grace`; closing the store may take 3 s more.
     ///
     /// # Errors
-    /// The store does not work any more, its directory is gone, or a part of dockbell failed: the program has to end, and its next start goes on
-    /// with what is whole. A route that is gone, while the others run, would be silent for ever.
+    /// The store does not work any more, its directory is gone, or a part of dockbell failed: the program has to end, and its
+    /// next start goes on with what is whole. A route that is gone, while the others run, would be silent for ever. Also when
+    /// the store could not be closed in time.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<Ended> {
         // The workshop keeps the clock of the plugins going.
-        let Self { prepared, strangers, shared, own_events, span, mut reloads, workshop, .. } = self;
+        let Self { prepared, held, shared, own_events, span, mut reloads, workshop, .. } = self;
         let Shared { store, outbox, own, .. } = shared.clone();
         let states = &workshop.states;
-        let mut live = Live::start(prepared, strangers, shared, span, stop.child_token()).await?;
+        let grace = prepared.current.config.grace;
+        let started = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            started = Live::start(prepared, shared, span, stop.child_token()) => Some(started?),
+        };
+        let Some(mut live) = started else {
+            return in_time(&store, Instant::now() + grace, async { Ok(store.close().await?) })
+                .await
+                .map(|()| Ended::Well);
+        };
         if span.is_none() {
             own.say("started", &[("version", env!("CARGO_PKG_VERSION"))]);
         }
@@ -117,6 +170,13 @@ impl Watch {
         let upkeep = live.work.spawn(upkeep::run(store.clone(), own.clone()));
         let keeping = live.work.spawn(states.clone().keep());
 
+        if let Some(couriers) = held {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = live.recognised() => outbox.exchange(couriers, Duration::ZERO).await,
+            }
+        }
         let mut gone = None;
         loop {
             let Live { readers, work, current, .. } = &mut live;
@@ -141,12 +201,22 @@ impl Watch {
             };
             match prepared {
                 Ok(prepared) => {
-                    reloads.worked(&live.exchange(prepared).await?, &own);
-                    states.match_configuration(&live.current.config).await?;
+                    let exchange = async {
+                        reloads.worked(&live.exchange(prepared).await?, &own);
+                        states.match_configuration(&live.current.config).await
+                    };
+                    tokio::select! {
+                        biased;
+                        // What is exchanged by halves ends as it is; the next start has all of the new configuration.
+                        () = stop.cancelled() => break,
+                        exchanged = exchange => exchanged?,
+                    }
                 }
                 Err(error) => reloads.failed(&error, &own),
             }
         }
+        // A reload may be under way.
+        workshop.runtime.stop_compiling();
         live.stop.cancel();
         let (grace, mut work) = (live.current.config.grace, live.into_work());
         upkeep.abort();
@@ -170,9 +240,13 @@ impl Watch {
             tracing::error!("a route did not end within the grace time: the rest is told after the next start");
         }
         work.shutdown().await;
-        states.save().await?;
-        let undelivered = outbox.close(deadline.saturating_duration_since(Instant::now())).await;
-        store.close().await?;
+        let closing = async {
+            states.save().await?;
+            let undelivered = outbox.close(deadline.saturating_duration_since(Instant::now())).await;
+            store.close().await?;
+            Ok(undelivered)
+        };
+        let undelivered = in_time(&store, deadline, closing).await?;
         if let Some(error) = gone {
             // Files that are still open were written to as long as that was of use.
             if !undelivered.sinks.is_empty() {
@@ -215,22 +289,35 @@ fn alarm(own: Own) -> Alarm {
     })
 }
 
-/// Looks whether the engines answer. While one of them does, the others are tried again as long as dockbell runs; a run that
-/// ends by itself needs all of them.
-async fn reach(engines: &[Engine], all: bool) -> anyhow::Result<()> {
-    let mut silent = Vec::new();
-    for engine in engines {
-        match engine.describe().await {
-            Ok(description) => tracing::debug!(engine = &**engine.name(), "{description} at {}", engine.address()),
-            Err(error) => silent.push(error),
-        }
+/// Waits until the store is closed, not much longer than until `deadline`.
+///
+/// # Errors
+/// Fails if `closing` fails or takes longer.
+async fn in_time<T>(
+    store: &Store,
+    deadline: Instant,
+    closing: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    match timeout_at(deadline + CLOSING, closing).await {
+        Ok(closed) => closed,
+        Err(_) => bail!(
+            "the store could not be closed in time: another program holds it, or its disk does not answer: `{}`; what is stored \
+             is whole, what is not is read again after the next start\nhint: `fuser` names the programs that have the file \
+             open; `sqlite3 -readonly` disturbs nobody",
+            store.path().display()
+        ),
     }
-    let too_few = if all { !silent.is_empty() } else { silent.len() == engines.len() };
-    for error in silent {
-        if too_few {
-            return Err(error.into());
-        }
-        tracing::error!("{error}");
+}
+
+/// Asks all engines at once who they are.
+///
+/// # Errors
+/// Fails if one of them does not answer.
+async fn reach(engines: &[Engine]) -> anyhow::Result<()> {
+    let described = join_all(engines.iter().map(Engine::describe)).await;
+    for (engine, description) in engines.iter().zip(described) {
+        let description = description?;
+        tracing::debug!(engine = &**engine.name(), "{description} at {}", engine.address());
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::app::{routes, sinks};
 use crate::config::{Config, Environment};
 use crate::engine::Engine;
 use crate::store::{MessageState, Place, Reader};
+use crate::text;
 
 /// What `check` takes.
 #[derive(Debug, Args)]
@@ -126,7 +127,7 @@ impl Report {
 
     fn line(&self, colour: AnsiColor, verdict: &str, what: &str, text: &dyn Display) {
         let style = Style::new().fg_color(Some(colour.into())).bold();
-        let text = text.to_string().replace('\n', "\n        ");
+        let text = text::multi_line(&text.to_string()).replace('\n', "\n        ");
         // Whoever closed our output does not want to know.
         let _ = writeln!(anstream::stdout(), "{style}{verdict:<4}{style:#}  {what}: {text}");
     }

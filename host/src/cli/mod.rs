@@ -21,6 +21,7 @@ use crate::config::environment::{STATE, STATE_DIRECTORY};
 use crate::config::{Config, Environment, Output};
 use crate::plugin::{COMPILE_COMPONENT, compile_component};
 use crate::store::{Place, StoreError};
+use crate::text;
 
 /// Watches Docker engines and tells you what happened to your containers: the first event at once, the rest in a digest.
 #[derive(Debug, Parser)]
@@ -144,7 +145,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-            eprintln!("error: {}", causes.join(": "));
+            eprintln!("error: {}", text::multi_line(&causes.join(": ")));
             ExitCode::FAILURE
         }
     }

@@ -1,39 +1,91 @@
 //! SIGTERM, SIGINT and SIGHUP.
 
+use std::io;
+use std::process::exit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled by the first SIGTERM or SIGINT. The second one ends the program at once, with the exit code
-/// that a shell expects of it.
-///
-/// # Errors
-/// When the system does not let signals be caught.
-pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
-    let token = CancellationToken::new();
-    let cancelled = token.clone();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        loop {
-            let (name, code) = tokio::select! {
-                _ = terminate.recv() => ("SIGTERM", 143),
-                _ = interrupt.recv() => ("SIGINT", 130),
-            };
-            if cancelled.is_cancelled() {
-                tracing::error!("{name} again: ending at once, what is not delivered yet is lost");
-                std::process::exit(code);
-            }
-            tracing::info!("{name}: telling what is open, then ending");
-            cancelled.cancel();
+/// How long after its grace time a program that does not come to an end is ended: longer than any orderly stop takes.
+const OVERTIME: Duration = Duration::from_secs(10);
+
+/// A stop that SIGTERM or SIGINT asks for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop {
+    /// Cancelled by the first signal.
+    pub token: CancellationToken,
+    /// The grace time in milliseconds.
+    grace: Arc<AtomicU64>,
+}
+
+impl Stop {
+    /// Listens from now on, on a thread of its own: a signal is heard whatever the other threads do. The second one ends the
+    /// program at once, with the exit code that a shell expects of it; so does, with an error, the end of the grace time and 10 s
+    /// more.
+    ///
+    /// # Errors
+    /// Fails if the system does not let signals be caught, or there can be no thread.
+    pub(super) fn listen() -> io::Result<Self> {
+        let stop = Self::default();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut signals = {
+            let _context = runtime.enter();
+            Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? }
+        };
+        let heard = stop.clone();
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let (name, _) = signals.next().await;
+                tracing::info!("{name}: telling what is open, then ending");
+                heard.token.cancel();
+                let limit = Duration::from_millis(heard.grace.load(Ordering::Relaxed)) + OVERTIME;
+                tokio::select! {
+                    (name, code) = signals.next() => {
+                        tracing::error!("{name} again: ending at once, what is not delivered yet is lost");
+                        exit(code);
+                    }
+                    () = sleep(limit) => {
+                        let seconds = limit.as_secs();
+                        tracing::error!("dockbell did not come to an end within {seconds} s: ending at once, what is not stored is lost");
+                        exit(1);
+                    }
+                }
+            });
+        })?;
+        Ok(stop)
+    }
+
+    /// Lets a stop take as long as this grace time; the longest one counts.
+    pub(super) fn allow(&self, grace: Duration) {
+        self.grace.fetch_max(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Waits for a signal. Returns its name and the exit code that a shell expects of a program that it ended.
+    async fn next(&mut self) -> (&'static str, i32) {
+        tokio::select! {
+            _ = self.terminate.recv() => ("SIGTERM", 143),
+            _ = self.interrupt.recv() => ("SIGINT", 130),
         }
-    });
-    Ok(token)
+    }
 }
 
 /// SIGHUP, which from now on does not end the program.
 ///
 /// # Errors
-/// When the system does not let signals be caught.
-pub(super) fn hangup() -> std::io::Result<Signal> {
+/// Fails if the system does not let signals be caught.
+pub(super) fn hangup() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }

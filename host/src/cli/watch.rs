@@ -6,7 +6,8 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{ConfigArgs, OutputArgs, StateArgs, signals};
+use super::signals::{self, Stop};
+use super::{ConfigArgs, OutputArgs, StateArgs};
 use crate::app::reload::Reload;
 use crate::app::watch::{Ended, Settings, Watch};
 use crate::config::{Config, SinkConfig};
@@ -54,16 +55,27 @@ impl WatchArgs {
 /// Runs until a signal comes, or until the span has ended. A run that has a configuration file and no end reads it again
 /// when it changes and upon SIGHUP; without one, that signal ends it as it ends any program.
 pub(super) async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
+    let stop = Stop::listen()?;
     let span = args.span()?;
     let file = args.config.file().filter(|_| span.is_none());
     let hangup = file.is_some().then(signals::hangup).transpose()?;
-    let config = args.config.load()?;
+    let args = Arc::new(args);
+    // A file that is read may be on a disk that does not answer.
+    let loading = tokio::task::spawn_blocking({
+        let args = Arc::clone(&args);
+        move || args.config.load()
+    });
+    let config = tokio::select! {
+        config = loading => config??,
+        () = stop.token.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    stop.allow(config.grace);
     let place = args.place(&config, span.is_some())?;
-    let stop = signals::stop_token()?;
     let output = args.output.output;
-    let stays = place.clone();
+    let (stays, stopping) = (place.clone(), stop.clone());
     let load = Arc::new(move || {
         let config = args.config.load()?;
+        stopping.allow(config.grace);
         let wanted = args.place(&config, false)?;
         if wanted != stays {
             tracing::warn!(
@@ -73,8 +85,9 @@ pub(super) async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         Ok(config)
     });
     let reload = file.zip(hangup).map(|(file, hangup)| Reload { file, load, hangup });
-    let watch = Watch::start(config, Settings { output, span, place, reload }).await?;
-    Ok(match watch.run(stop).await? {
+    let settings = Settings { output, span, place, reload };
+    let Some(watch) = Watch::start(config, settings, &stop.token).await? else { return Ok(ExitCode::SUCCESS) };
+    Ok(match watch.run(stop.token).await? {
         Ended::Well => ExitCode::SUCCESS,
         Ended::Lost => ExitCode::FAILURE,
     })

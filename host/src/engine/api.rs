@@ -70,9 +70,9 @@ impl Engine {
         EngineError { engine: Arc::clone(&self.name), address: self.address().clone(), fault }
     }
 
-    /// From now on requests name this version; none means that they name none.
-    pub(super) fn speak(&self, version: Option<ApiVersion>) {
-        self.spoken.set(version);
+    /// From now on requests name this version; none means that they name none. Returns whether it was another before.
+    pub(super) fn speak(&self, version: Option<ApiVersion>) -> bool {
+        self.spoken.set(version)
     }
 
     /// Asks for a path under the spoken version and waits for the head of the answer. Its body may go on for ever.
@@ -145,9 +145,9 @@ fn bollard(transport: Arc<Transport>, spoken: Arc<Spoken>) -> Result<Docker, Fau
 struct Spoken(AtomicU32);
 
 impl Spoken {
-    fn set(&self, version: Option<ApiVersion>) {
+    fn set(&self, version: Option<ApiVersion>) -> bool {
         let packed = version.map_or(0, |version| u32::from(version.major) << 16 | u32::from(version.minor));
-        self.0.store(packed, Ordering::Relaxed);
+        self.0.swap(packed, Ordering::Relaxed) != packed
     }
 
     fn get(&self) -> Option<ApiVersion> {

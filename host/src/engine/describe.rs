@@ -129,11 +129,7 @@ impl Engine {
     /// # Errors
     /// What stands between us and the engine, with a hint: see [`Fault`].
     pub async fn describe(&self) -> Result<Description, EngineError> {
-        let description = self.greet().await.map_err(|fault| self.error(fault))?;
-        if let Some(version) = description.newest_api.filter(|version| version.is_untested()) {
-            tracing::warn!(engine = %self.name(), "the engine's API {version} is older than any that dockbell was tested with");
-        }
-        Ok(description)
+        self.greet().await.map_err(|fault| self.error(fault))
     }
 
     pub(super) async fn greet(&self) -> Result<Description, Fault> {
@@ -159,7 +155,11 @@ impl Engine {
         };
         let newest_api = version.newest.or(ping.api);
         let api_version = newest_api.and_then(|newest| ApiVersion::spoken(version.oldest, newest));
-        self.speak(api_version);
+        if self.speak(api_version)
+            && let Some(version) = newest_api.filter(|version| version.is_untested())
+        {
+            tracing::warn!(engine = %self.name(), "the engine's API {version} is older than any that dockbell was tested with");
+        }
         let (product, number) = server(&ping.server);
         let either =
             |said: &str, header: &str| text::one_line(if said.is_empty() { header } else { said }, LONGEST_NAME);

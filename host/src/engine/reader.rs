@@ -67,7 +67,8 @@ pub async fn read(
         first = gap_from.map(|_| Timestamp::UNIX_EPOCH);
         intake.cursor = Cursor::resume(known);
     }
-    let mut reader = Reader { engine, span, intake, give_up, first, outage: None, gap_from, id, steady: false };
+    let began = Instant::now();
+    let mut reader = Reader { engine, span, intake, give_up, began, first, outage: None, gap_from, id, steady: false };
     tokio::select! {
         biased;
         () = stop.cancelled() => End::Stopped,
@@ -82,6 +83,7 @@ struct Reader {
     intake: Intake,
     /// When a bounded run no longer waits for an engine that is gone.
     give_up: Option<Instant>,
+    began: Instant,
     /// Where the first connection began to read.
     first: Option<Timestamp>,
     outage: Option<Outage>,
@@ -128,7 +130,10 @@ impl Reader {
         self.recognise(id, &met);
         let now = met.clock.now();
         let again = self.first.is_some();
-        let first = *self.first.get_or_insert(self.span.since.unwrap_or(met.clock.at));
+        // What happened since the start is wanted, though the engine could not be reached until now.
+        let waited = self.outage.as_ref().map_or(Duration::ZERO, |_| self.began.elapsed());
+        let start = met.clock.at.checked_sub(waited).unwrap_or(met.clock.at);
+        let first = *self.first.get_or_insert(self.span.since.unwrap_or(start));
         let mut path = format!("/events?since={}", wire(self.intake.cursor.since(first, now)));
         if let Some(until) = self.span.until {
             path.push_str("&until=");

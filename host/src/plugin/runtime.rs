@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct Runtime {
     compiler: Compiler,
     cache: Option<Cache>,
     sender: Option<Arc<dyn SendRequest>>,
+    /// Whether nothing is compiled any more.
+    stopping: AtomicBool,
 }
 
 /// What a plugin can be in a route.
@@ -114,13 +117,18 @@ impl Runtime {
             });
             opened.ok()
         });
-        Ok(Self { engine, linker, compiler, cache, sender: None })
+        Ok(Self { engine, linker, compiler, cache, sender: None, stopping: AtomicBool::new(false) })
     }
 
     /// The same, and requests of plugins that are granted `http` are sent by this; without it all are refused.
     #[must_use]
     pub fn with_sender(self, sender: Arc<dyn SendRequest>) -> Self {
         Self { sender: Some(sender), ..self }
+    }
+
+    /// Ends the processes that compile, and refuses to compile anything more: for a program that stops.
+    pub fn stop_compiling(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Reads, compiles and checks a plugin. Takes from 20 ms (Rust) to seconds (Python), a fraction of that where the
@@ -211,7 +219,7 @@ impl Runtime {
             return Ok(known);
         }
         let (plugin, component) = (plugin.to_owned(), component.to_owned());
-        let code = match self.compiler.compile(&self.engine, &plugin, &source.bytes) {
+        let code = match self.compiler.compile(&self.engine, &plugin, &source.bytes, &self.stopping) {
             Ok(code) => code,
             Err(CompileError::Unfit(reason)) => return Err(Refused::NotAComponent { plugin, component, reason }),
             Err(CompileError::Memory(limit)) => {
@@ -219,6 +227,9 @@ impl Runtime {
             }
             Err(CompileError::Time(limit)) => {
                 return Err(Refused::TooCostly { plugin, component, limit: humane(&limit) });
+            }
+            Err(CompileError::Stopped) => {
+                return Err(Refused::NotCompiled { plugin, component, reason: "dockbell is stopping".to_owned() });
             }
             Err(CompileError::Crashed(reason)) => return Err(Refused::NotCompiled { plugin, component, reason }),
         };

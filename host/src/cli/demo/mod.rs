@@ -13,9 +13,8 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use clap::Args;
 use mailparse::{MailHeaderMap, ParsedMail};
-use tokio_util::sync::CancellationToken;
 
-use super::signals;
+use super::signals::Stop;
 use crate::app::inspection::SHOP;
 use crate::app::watch::{Settings, Watch};
 use crate::config::{Config, Environment};
@@ -53,16 +52,16 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         args.speed
     ));
 
-    let signal = signals::stop_token()?;
-    let stop = CancellationToken::new();
-    let watch = Watch::start(config, Settings { output: None, span: None, place: Place::Memory, reload: None }).await?;
+    let signal = Stop::listen()?;
+    signal.allow(config.grace);
+    let stop = signal.token;
+    let settings = Settings { output: None, span: None, place: Place::Memory, reload: None };
+    let Some(watch) = Watch::start(config, settings, &stop).await? else { return Ok(ExitCode::SUCCESS) };
     let (ending, rest) = (stop.clone(), WINDOW / args.speed + SETTLE / args.speed);
     tokio::spawn(async move {
-        tokio::select! {
-            // What the last window brought is told when it ends.
-            () = async { playing.finished().await; tokio::time::sleep(rest).await } => {}
-            () = signal.cancelled() => {}
-        }
+        // What the last window brought is told when it ends.
+        playing.finished().await;
+        tokio::time::sleep(rest).await;
         ending.cancel();
     });
     let mut run = tokio::spawn(watch.run(stop));

@@ -8,6 +8,7 @@ mod process;
 mod progress;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::Engine;
@@ -52,6 +53,8 @@ pub(super) enum CompileError {
     Memory(u64),
     /// It wanted more time than it may have.
     Time(Duration),
+    /// The program stops, and nobody wants the result any more.
+    Stopped,
     /// The compiler did not come to an end by itself.
     Crashed(String),
 }
@@ -69,11 +72,21 @@ impl Compiler {
         Self::Child { program: PathBuf::from("/proc/self/exe"), limits: CompileLimits::default() }
     }
 
-    /// The machine code of a component, or of a core module that carries its interface, as wasmtime loads it.
-    pub(super) fn compile(&self, engine: &Engine, plugin: &str, bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
+    /// The machine code of a component, or of a core module that carries its interface, as wasmtime loads it. A process that
+    /// compiles is ended as soon as `stopping` is set.
+    pub(super) fn compile(
+        &self,
+        engine: &Engine,
+        plugin: &str,
+        bytes: &[u8],
+        stopping: &AtomicBool,
+    ) -> Result<Vec<u8>, CompileError> {
+        if stopping.load(Ordering::Relaxed) {
+            return Err(CompileError::Stopped);
+        }
         if let Self::Child { program, limits } = self {
             match process::start(program, *limits) {
-                Ok(child) => return process::compile(child, *limits, plugin, bytes),
+                Ok(child) => return process::compile(child, *limits, plugin, bytes, stopping),
                 // Where no process can be started (a limit of tasks, no `/proc`), a plugin that works without limits is
                 // better than none: it was the operator who named it.
                 Err(error) => tracing::warn!(

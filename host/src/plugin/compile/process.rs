@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use super::{COMPILE_COMPONENT, CompileError, CompileLimits};
 const MAX_OUTPUT: u64 = 1 << 30;
 /// How much more time may pass by the clock than the processor works.
 const WAITING: u32 = 10;
+/// How often is looked whether the program stops.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The signal of `RLIMIT_CPU`.
 const SIGXCPU: i32 = 24;
 /// Bytes kept of what the child says about its own end.
@@ -39,12 +42,13 @@ pub(super) fn start(program: &Path, limits: CompileLimits) -> io::Result<Child> 
         .spawn()
 }
 
-/// Has the child compile a component.
+/// Has the child compile a component. It is ended where it takes too long, or `stopping` is set.
 pub(super) fn compile(
     mut child: Child,
     limits: CompileLimits,
     plugin: &str,
     bytes: &[u8],
+    stopping: &AtomicBool,
 ) -> Result<Vec<u8>, CompileError> {
     let began = Instant::now();
     let patience = limits.time.saturating_mul(WAITING);
@@ -56,13 +60,14 @@ pub(super) fn compile(
         let (sender, receiver) = channel();
         // The receiver waits for as long as this runs.
         scope.spawn(move || sender.send(output.map(|output| all(output, MAX_OUTPUT)).unwrap_or_default()));
-        let output = wait(&receiver, patience, Progress::new(plugin, bytes.len()));
+        let output = wait(&receiver, patience, Progress::new(plugin, bytes.len()), stopping);
         // Where its output has ended so has the child, or it is about to: this does not touch its status then.
         let killed = output.is_none();
         let status = end(&mut child, killed, patience.saturating_sub(began.elapsed()));
         let said = said.join().unwrap_or_default();
         match (output, status) {
             (Some(output), Ok(status)) => verdict(output, status, &String::from_utf8_lossy(&said), limits),
+            (None, _) if stopping.load(Ordering::Relaxed) => Err(CompileError::Stopped),
             (None, _) => Err(CompileError::Time(limits.time)),
             (_, Err(error)) => Err(CompileError::Crashed(error.to_string())),
         }
@@ -78,17 +83,22 @@ fn all(mut from: impl Read, limit: u64) -> Vec<u8> {
     bytes
 }
 
-/// The output, if it comes in time.
-fn wait(output: &Receiver<Vec<u8>>, limit: Duration, mut progress: Progress) -> Option<Vec<u8>> {
-    let until = Instant::now() + limit;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        match output.recv_timeout(left.min(SILENCE)) {
+/// The output, if it comes in time and before the program stops.
+fn wait(output: &Receiver<Vec<u8>>, limit: Duration, mut progress: Progress, stopping: &AtomicBool) -> Option<Vec<u8>> {
+    let began = Instant::now();
+    let mut silent_until = began + SILENCE;
+    while began.elapsed() < limit && !stopping.load(Ordering::Relaxed) {
+        match output.recv_timeout(LOOK_EVERY.min(limit)) {
             Ok(output) => return Some(output),
-            Err(RecvTimeoutError::Timeout) if left > SILENCE => progress.goes_on(),
-            Err(_) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+        if Instant::now() >= silent_until {
+            silent_until += SILENCE;
+            progress.goes_on();
         }
     }
+    None
 }
 
 /// Ends the child, at once or within `patience`.
