@@ -93,7 +93,7 @@ impl Watch {
         if let Some(Ok(watch)) = prepared {
             return Ok(Some(watch));
         }
-        workshop.runtime.stop_compiling();
+        workshop.runtime.stop_compiling().await;
         let closed = in_time(&store, Instant::now() + grace, async { Ok(store.close().await?) }).await;
         match prepared {
             Some(Err(error)) => Err(error),
@@ -216,7 +216,7 @@ impl Watch {
             }
         }
         // A reload may be under way.
-        workshop.runtime.stop_compiling();
+        workshop.runtime.stop_compiling().await;
         live.stop.cancel();
         let (grace, mut work) = (live.current.config.grace, live.into_work());
         upkeep.abort();

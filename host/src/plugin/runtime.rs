@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
 use super::cache::{Cache, Key, cache_folder};
-use super::compile::{CompileError, Compiler};
+use super::compile::{CompileError, Compiler, Compiling};
 use super::compiled::Compiled;
 use super::component::{self, Source};
 use super::declared::Declared;
@@ -33,8 +32,7 @@ pub struct Runtime {
     compiler: Compiler,
     cache: Option<Cache>,
     sender: Option<Arc<dyn SendRequest>>,
-    /// Whether nothing is compiled any more.
-    stopping: AtomicBool,
+    compiling: Compiling,
 }
 
 /// What a plugin can be in a route.
@@ -117,7 +115,7 @@ impl Runtime {
             });
             opened.ok()
         });
-        Ok(Self { engine, linker, compiler, cache, sender: None, stopping: AtomicBool::new(false) })
+        Ok(Self { engine, linker, compiler, cache, sender: None, compiling: Compiling::default() })
     }
 
     /// The same, and requests of plugins that are granted `http` are sent by this; without it all are refused.
@@ -126,9 +124,10 @@ impl Runtime {
         Self { sender: Some(sender), ..self }
     }
 
-    /// Ends the processes that compile, and refuses to compile anything more: for a program that stops.
-    pub fn stop_compiling(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+    /// Ends the processes that compile, and refuses to start another: for a program that stops. Waits until they are gone, at
+    /// most 2 s.
+    pub async fn stop_compiling(&self) {
+        self.compiling.stop().await;
     }
 
     /// Reads, compiles and checks a plugin. Takes from 20 ms (Rust) to seconds (Python), a fraction of that where the
@@ -219,7 +218,7 @@ impl Runtime {
             return Ok(known);
         }
         let (plugin, component) = (plugin.to_owned(), component.to_owned());
-        let code = match self.compiler.compile(&self.engine, &plugin, &source.bytes, &self.stopping) {
+        let code = match self.compiler.compile(&self.engine, &plugin, &source.bytes, &self.compiling) {
             Ok(code) => code,
             Err(CompileError::Unfit(reason)) => return Err(Refused::NotAComponent { plugin, component, reason }),
             Err(CompileError::Memory(limit)) => {

@@ -4,16 +4,17 @@
 //! want more. A child process gives all of it back at its end, and its limits hold.
 
 mod child;
+mod compiling;
 mod process;
 mod progress;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::Engine;
 
 pub use child::compile_component;
+pub(super) use compiling::Compiling;
 
 /// The hidden subcommand that a [`Compiler::Child`] is started with; [`compile_component`] does its work.
 pub const COMPILE_COMPONENT: &str = "compile-component";
@@ -73,20 +74,18 @@ impl Compiler {
     }
 
     /// The machine code of a component, or of a core module that carries its interface, as wasmtime loads it. A process that
-    /// compiles is ended as soon as `stopping` is set.
+    /// compiles is ended when `compiling` is stopped.
     pub(super) fn compile(
         &self,
         engine: &Engine,
         plugin: &str,
         bytes: &[u8],
-        stopping: &AtomicBool,
+        compiling: &Compiling,
     ) -> Result<Vec<u8>, CompileError> {
-        if stopping.load(Ordering::Relaxed) {
-            return Err(CompileError::Stopped);
-        }
         if let Self::Child { program, limits } = self {
+            let Some(_process) = compiling.begin() else { return Err(CompileError::Stopped) };
             match process::start(program, *limits) {
-                Ok(child) => return process::compile(child, *limits, plugin, bytes, stopping),
+                Ok(child) => return process::compile(child, *limits, plugin, bytes, compiling),
                 // Where no process can be started (a limit of tasks, no `/proc`), a plugin that works without limits is
                 // better than none: it was the operator who named it.
                 Err(error) => tracing::warn!(

@@ -4,7 +4,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use wasmtime::{Engine, Precompiled};
 
 use super::child::UNFIT;
 use super::progress::{Progress, SILENCE};
-use super::{COMPILE_COMPONENT, CompileError, CompileLimits};
+use super::{COMPILE_COMPONENT, CompileError, CompileLimits, Compiling};
 
 /// Machine code that is taken at most: 1 GiB. That of the bundled plugins has half a MiB each.
 const MAX_OUTPUT: u64 = 1 << 30;
@@ -42,13 +41,13 @@ pub(super) fn start(program: &Path, limits: CompileLimits) -> io::Result<Child> 
         .spawn()
 }
 
-/// Has the child compile a component. It is ended where it takes too long, or `stopping` is set.
+/// Has the child compile a component. It is ended where it takes too long, or `compiling` is stopped.
 pub(super) fn compile(
     mut child: Child,
     limits: CompileLimits,
     plugin: &str,
     bytes: &[u8],
-    stopping: &AtomicBool,
+    compiling: &Compiling,
 ) -> Result<Vec<u8>, CompileError> {
     let began = Instant::now();
     let patience = limits.time.saturating_mul(WAITING);
@@ -60,14 +59,14 @@ pub(super) fn compile(
         let (sender, receiver) = channel();
         // The receiver waits for as long as this runs.
         scope.spawn(move || sender.send(output.map(|output| all(output, MAX_OUTPUT)).unwrap_or_default()));
-        let output = wait(&receiver, patience, Progress::new(plugin, bytes.len()), stopping);
+        let output = wait(&receiver, patience, Progress::new(plugin, bytes.len()), compiling);
         // Where its output has ended so has the child, or it is about to: this does not touch its status then.
         let killed = output.is_none();
         let status = end(&mut child, killed, patience.saturating_sub(began.elapsed()));
         let said = said.join().unwrap_or_default();
         match (output, status) {
             (Some(output), Ok(status)) => verdict(output, status, &String::from_utf8_lossy(&said), limits),
-            (None, _) if stopping.load(Ordering::Relaxed) => Err(CompileError::Stopped),
+            (None, _) if compiling.is_stopping() => Err(CompileError::Stopped),
             (None, _) => Err(CompileError::Time(limits.time)),
             (_, Err(error)) => Err(CompileError::Crashed(error.to_string())),
         }
@@ -84,10 +83,10 @@ fn all(mut from: impl Read, limit: u64) -> Vec<u8> {
 }
 
 /// The output, if it comes in time and before the program stops.
-fn wait(output: &Receiver<Vec<u8>>, limit: Duration, mut progress: Progress, stopping: &AtomicBool) -> Option<Vec<u8>> {
+fn wait(output: &Receiver<Vec<u8>>, limit: Duration, mut progress: Progress, compiling: &Compiling) -> Option<Vec<u8>> {
     let began = Instant::now();
     let mut silent_until = began + SILENCE;
-    while began.elapsed() < limit && !stopping.load(Ordering::Relaxed) {
+    while began.elapsed() < limit && !compiling.is_stopping() {
         match output.recv_timeout(LOOK_EVERY.min(limit)) {
             Ok(output) => return Some(output),
             Err(RecvTimeoutError::Timeout) => {}
