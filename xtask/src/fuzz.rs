@@ -38,6 +38,7 @@ const TARGETS: &[Target] = &[
     Target { name: "component", seeds: &[], has_dictionary: false, longest: 8192 },
     Target { name: "mail", seeds: &[], has_dictionary: true, longest: 8192 },
     Target { name: "smtp", seeds: &[], has_dictionary: true, longest: 4096 },
+    Target { name: "engine_answers", seeds: &[], has_dictionary: true, longest: 8192 },
 ];
 
 /// `cargo xtask fuzz [--seconds N] [TARGET]`.
