@@ -55,7 +55,9 @@ pub fn numbered(numbers: std::ops::Range<u32>, filler: usize) -> Arc<Append> {
             last_nanos: Some(last.into()),
             anchor: Some(last.into()),
             keys: numbers.map(u128::from).collect(),
+            gap: None,
         }),
+        ..Append::default()
     })
 }
 

@@ -14,11 +14,11 @@ async fn lines_come_back_in_their_order_with_all_that_is_known_of_them() {
     for (_directory, store) in both() {
         let engine = store.appender("local");
         let lines: Lines = [b"{\"a\":\n1}".as_slice(), b"\xff\x00 raw"].into_iter().collect();
-        let append = Append { received: noon(), lines, moved: None };
+        let append = Append { received: noon(), lines, ..Append::default() };
         let first = engine.append(Arc::new(append)).await.unwrap().await.unwrap();
         assert_eq!((first.first, first.last), (1, 2));
         let own = store.appender("dockbell");
-        let append = Append { received: noon(), lines: [b"{}".as_slice()].into_iter().collect(), moved: None };
+        let append = Append { received: noon(), lines: [b"{}".as_slice()].into_iter().collect(), ..Append::default() };
         own.append(Arc::new(append)).await.unwrap().await.unwrap();
 
         let batches = store.journal(0, 1 << 20).await.unwrap();

@@ -32,7 +32,9 @@ fn events(numbers: std::ops::Range<u64>) -> Arc<Append> {
             last_nanos: Some(0),
             anchor: Some(numbers.end.into()),
             keys: numbers.map(|number| u128::from(number) << 64 | u128::from(number)).collect(),
+            gap: None,
         }),
+        ..Append::default()
     })
 }
 

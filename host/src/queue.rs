@@ -90,6 +90,18 @@ impl<T: Weigh> Sender<T> {
         drop(self.room.acquire_many(self.clamped(weight)).await);
     }
 
+    /// Returns whether an item of `weight` bytes would fit now.
+    #[must_use]
+    pub fn has_room(&self, weight: usize) -> bool {
+        self.room.available_permits() >= self.clamped(weight) as usize
+    }
+
+    /// Returns how many bytes the queue holds at most.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes as usize
+    }
+
     /// Waits until nobody is left to take items out.
     pub async fn closed(&self) {
         self.items.closed().await;

@@ -8,18 +8,20 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::patience;
-use super::reconcile::{self, Gap};
+use super::reconcile;
 use super::recorder::Recorder;
 use crate::engine::{Batch, Container, Engine};
-use crate::event::{Event, OWN_KIND};
+use crate::event::Event;
 use crate::lifecycle::{Containers, Inspected, Lifecycle};
 use crate::queue::Receiver;
-use crate::store::{ContainerState, EngineCursor, Moved, Store, StoreError};
+use crate::store::{Append, ContainerState, EngineCursor, Gap, Moved, Store, StoreError};
 
 /// Batches up to this size have their dead containers inspected; in a burst the event's own words must do.
 const QUIET: usize = 8;
 /// How often what is known of the containers is stored, when it has changed.
 const REMEMBER_EVERY: Duration = Duration::from_secs(10);
+/// The first and the longest wait before an engine is asked again for the containers that it did not list.
+const COMPARE_AGAIN: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(600)];
 
 /// How often an engine that could not be reached is asked for its containers.
 const LEARN_EVERY: Duration = Duration::from_secs(30);
@@ -31,30 +33,48 @@ pub struct Feed {
     lifecycle: Lifecycle,
     recorder: Recorder,
     /// What is known of the containers, and where that outlives the program; none for a run that ends by itself.
-    memory: Option<(Containers, Store)>,
+    memory: Option<Memory>,
+    /// The engine's own id, as it is stored.
+    engine_id: Option<Arc<str>>,
     /// Stored before anything else.
-    moved: Option<Moved>,
+    first: Option<Append>,
+}
+
+/// What is known of an engine's containers.
+#[derive(Debug)]
+struct Memory {
+    containers: Containers,
+    store: Store,
+    /// Gaps that were told and not compared with the containers yet, the oldest first.
+    gaps: Vec<Gap>,
+    /// When that is done, and how long it is waited if it fails.
+    compare_at: Instant,
+    compare_again: Duration,
 }
 
 impl Feed {
     /// The way from an engine into the journal.
     #[must_use]
     pub fn new(engine: Engine, recorder: Recorder) -> Self {
-        Self { engine, lifecycle: Lifecycle::new(), recorder, memory: None, moved: None }
+        Self { engine, lifecycle: Lifecycle::new(), recorder, memory: None, engine_id: None, first: None }
     }
 
     /// The same, and after a gap it compares the containers with what was known of them, and tells what must have happened.
+    /// A gap that an earlier run has told, but not compared, is compared now.
     ///
     /// # Errors
     /// The store is broken.
-    pub async fn comparing(mut self, store: Store) -> Result<Self, StoreError> {
+    pub async fn comparing(mut self, store: Store, position: Option<&EngineCursor>) -> Result<Self, StoreError> {
+        self.engine_id = position.and_then(|position| position.engine_id.clone());
         let mut containers = Containers::default();
         let stored = patience::wait(|| store.containers(self.engine.name())).await?;
         containers.restore(stored.into_iter().filter_map(|ContainerState { id, state }| {
             // What an older program wrote may not be readable; the container is then seen as new.
             Some((id, serde_json::from_str(&state).ok()?))
         }));
-        self.memory = Some((containers, store));
+        let gaps = patience::wait(|| store.gaps(self.engine.name())).await?;
+        let [compare_again, _] = COMPARE_AGAIN;
+        self.memory = Some(Memory { containers, store, gaps, compare_at: Instant::now(), compare_again });
         Ok(self)
     }
 
@@ -63,18 +83,32 @@ impl Feed {
     #[must_use]
     pub fn of_unknown(mut self, now: Timestamp) -> Self {
         let last_nanos = i64::try_from(now.as_nanosecond()).ok();
-        self.moved = Some(Moved { engine_id: None, last_nanos, anchor: None, keys: Vec::new() });
+        self.first = Some(Append { moved: Some(Moved { last_nanos, ..Moved::default() }), ..Append::default() });
         self
     }
 
-    /// Another engine than the one that is known answers under the name: from now on the store is that of the engine `id`.
-    /// The position stays: it is not found in what the new engine repeats, and so the gap is told even if the program is
-    /// killed before the reader has told it.
+    /// Another engine than the one that is known answers under the name: from now on the store is that of the engine `id`,
+    /// and what is known of the other one's containers is forgotten. The position stays: it is not found in what the new
+    /// engine repeats, and so the gap is told even if the program is killed before the reader has told it.
     #[must_use]
     pub fn of_another(mut self, id: Arc<str>, position: Option<&EngineCursor>) -> Self {
-        let (last_nanos, anchor) = position.map_or((None, None), |known| (known.last_nanos, known.anchor));
-        self.moved = Some(Moved { engine_id: Some(id), last_nanos, anchor, keys: Vec::new() });
+        let (last_nanos, anchor, gap) =
+            position.map_or((None, None, None), |known| (known.last_nanos, known.anchor, known.gap));
+        let moved = Moved { engine_id: Some(Arc::clone(&id)), last_nanos, anchor, gap, ..Moved::default() };
+        let compared = self.is_now(id).then(Vec::new);
+        self.first = Some(Append { moved: Some(moved), compared, ..Append::default() });
         self
+    }
+
+    /// Takes note of the engine's own id. What is known of another one's containers is nothing about this one's, and its gaps
+    /// cannot be compared any more.
+    fn is_now(&mut self, id: Arc<str>) -> bool {
+        let another = self.engine_id.replace(Arc::clone(&id)).is_some_and(|before| before != id);
+        if another && let Some(memory) = &mut self.memory {
+            memory.containers.replace([]);
+            memory.gaps.clear();
+        }
+        another
     }
 
     /// Runs until the reader's queue ends and everything is stored.
@@ -82,25 +116,27 @@ impl Feed {
     /// # Errors
     /// The store is broken or closed. What has no room is no error: it waits, and so does what comes behind it.
     pub async fn run(mut self, mut events: Receiver<Batch>) -> Result<(), StoreError> {
-        if let Some(moved) = self.moved.take() {
-            self.recorder.put(Vec::new(), |_| None, Some(moved)).await?;
+        if let Some(first) = self.first.take() {
+            self.recorder.put(Vec::new(), |_| None, first).await?;
         }
         let mut more = true;
         let mut remember_at = Instant::now() + REMEMBER_EVERY;
         let mut learning = self.learn();
         while more || !self.recorder.is_empty() {
+            let compare_at = self.memory.as_ref().filter(|memory| !memory.gaps.is_empty()).map(|memory| memory.compare_at);
             tokio::select! {
                 biased;
                 landed = self.recorder.landed() => self.recorder.settle(landed).await?,
                 Some(now) = &mut learning => {
-                    if let Some((containers, _)) = &mut self.memory {
-                        containers.add(now.iter().map(reconcile::remember));
+                    if let Some(memory) = &mut self.memory {
+                        memory.containers.add(now.iter().map(|container| reconcile::remember(container, 0)));
                     }
                 }
                 () = sleep_until(remember_at) => {
                     self.remember().await?;
                     remember_at = Instant::now() + REMEMBER_EVERY;
                 }
+                Some(()) = at(compare_at), if more && self.recorder.has_room() => self.compare().await?,
                 batch = events.recv(), if more && self.recorder.has_room() => match batch {
                     Some(batch) => self.take(batch).await?,
                     None => more = false,
@@ -112,6 +148,12 @@ impl Feed {
 
     async fn take(&mut self, mut batch: Batch) -> Result<(), StoreError> {
         let mut events = std::mem::take(&mut batch.events);
+        let mut append = Append { moved: batch.moved.take(), gap: batch.gap, ..Append::default() };
+        if let Some(id) = append.moved.as_ref().and_then(|moved| moved.engine_id.clone())
+            && self.is_now(id)
+        {
+            append.compared = Some(Vec::new());
+        }
         let quiet = events.len() <= QUIET;
         for event in &mut events {
             if quiet && event.kind == "container" && event.action == "die" {
@@ -120,22 +162,22 @@ impl Feed {
             } else {
                 self.lifecycle.observe(event);
             }
-            if let Some((containers, _)) = &mut self.memory {
-                containers.observe(event);
+            if let Some(memory) = &mut self.memory {
+                memory.containers.observe(event);
             }
         }
-        let gaps: Vec<Gap> = events.iter().filter_map(gap).collect();
-        let moved = batch.moved.take();
-        self.recorder.put(events, |place| batch.line(place), moved).await?;
-        for gap in gaps {
-            self.reconcile(gap).await?;
+        match &mut self.memory {
+            Some(memory) => memory.gaps.extend(append.gap),
+            None => append.gap = None,
         }
-        Ok(())
+        let compare = append.gap.is_some();
+        self.recorder.put(events, |place| batch.line(place), append).await?;
+        if compare { self.compare().await } else { Ok(()) }
     }
 
     /// Learns which containers there are, where nothing is known yet; meanwhile events go on.
     fn learn(&self) -> impl Future<Output = Option<Vec<Container>>> + use<> {
-        let nothing_known = self.memory.as_ref().is_some_and(|(containers, _)| containers.is_empty());
+        let nothing_known = self.memory.as_ref().is_some_and(|memory| memory.containers.is_empty());
         let engine = nothing_known.then(|| self.engine.clone());
         let list = async move {
             let engine = engine?;
@@ -150,42 +192,47 @@ impl Feed {
         Box::pin(list.fuse())
     }
 
-    /// Tells what must have happened in a gap.
-    async fn reconcile(&mut self, gap: Gap) -> Result<(), StoreError> {
-        let Some((containers, _)) = &mut self.memory else { return Ok(()) };
+    /// Tells what must have happened in the gaps that were told. Where the engine does not list its containers now, it is
+    /// asked again later, by the next run at the latest.
+    async fn compare(&mut self) -> Result<(), StoreError> {
+        let Some(memory) = &mut self.memory else { return Ok(()) };
         let engine = self.engine.name();
         let now = match self.engine.containers().await {
             Ok(Some(now)) => now,
             Ok(None) => {
                 tracing::info!(%engine, "what happened in the gap is not known: the engine does not list its containers");
-                return Ok(());
+                memory.gaps.clear();
+                let append = Append { compared: Some(memory.states()), ..Append::default() };
+                return self.recorder.put(Vec::new(), |_| None, append).await;
             }
             Err(error) => {
-                tracing::warn!("what happened in the gap is not known: {error}");
+                tracing::warn!("what happened in the gap is not known yet: {error}");
+                let [_, longest] = COMPARE_AGAIN;
+                memory.compare_at = Instant::now() + memory.compare_again;
+                memory.compare_again = (memory.compare_again * 2).min(longest);
                 return Ok(());
             }
         };
-        let mut events = reconcile::inferred(engine, gap, containers, &now);
+        let mut events = Vec::new();
+        for gap in memory.gaps.drain(..) {
+            events.extend(reconcile::inferred(engine, gap, &memory.containers, &now));
+            memory.containers.replace(now.iter().map(|container| reconcile::remember(container, gap.to)));
+        }
+        [memory.compare_again, _] = COMPARE_AGAIN;
         for event in &mut events {
             self.lifecycle.infer(event);
         }
-        containers.replace(now.iter().map(reconcile::remember));
-        if !events.is_empty() {
-            self.recorder.put(events, |_| None, None).await?;
-        }
-        self.remember().await
+        let append = Append { compared: Some(memory.states()), ..Append::default() };
+        self.recorder.put(events, |_| None, append).await
     }
 
-    /// Stores what is known of the containers.
+    /// Stores what is known of the containers. While events cannot be stored it waits: it must not be ahead of them.
     async fn remember(&mut self) -> Result<(), StoreError> {
-        let Some((containers, store)) = &mut self.memory else { return Ok(()) };
-        if !containers.take_change() {
+        let Some(memory) = &mut self.memory else { return Ok(()) };
+        if self.recorder.is_failing() || !memory.containers.take_change() {
             return Ok(());
         }
-        let state = |known| serde_json::to_string(known).unwrap_or_default();
-        let all =
-            containers.iter().map(|(id, known)| ContainerState { id: id.to_owned(), state: state(known) }).collect();
-        match store.replace_containers(self.engine.name(), all).await {
+        match memory.store.replace_containers(self.engine.name(), memory.states()).await {
             // The next change brings it along.
             Err(error) if error.is_passing() => Ok(()),
             stored => stored,
@@ -206,7 +253,16 @@ impl Feed {
     }
 }
 
-/// The gap that an event of the reader tells; one that says from when until when events are missing.
-fn gap(event: &Event) -> Option<Gap> {
-    if event.kind == OWN_KIND && event.action == "gap" { Gap::of(event) } else { None }
+impl Memory {
+    /// What is known, as it is stored.
+    fn states(&self) -> Vec<ContainerState> {
+        let state = |known| serde_json::to_string(known).unwrap_or_default();
+        self.containers.iter().map(|(id, known)| ContainerState { id: id.to_owned(), state: state(known) }).collect()
+    }
+}
+
+/// Waits until then; `None` at once where there is no time.
+async fn at(time: Option<Instant>) -> Option<()> {
+    sleep_until(time?).await;
+    Some(())
 }

@@ -192,11 +192,11 @@ impl Live {
             None => patience::wait(|| store.cursor(&name)).await?,
         };
         let mut feed = Feed::new(engine.clone(), Recorder::new(store, &name, self.inlets.clone()));
+        if self.span.is_none() {
+            feed = feed.comparing(store.clone(), resume.as_ref()).await?;
+        }
         if self.span.is_none() && resume.as_ref().is_none_or(|known| known.last_nanos.is_none()) {
             feed = feed.of_unknown(Timestamp::now());
-        }
-        if self.span.is_none() {
-            feed = feed.comparing(store.clone()).await?;
         }
         let stop = self.stop.child_token();
         let (of, known, store, stopping) = (engine.clone(), resume.clone(), store.clone(), stop.clone());

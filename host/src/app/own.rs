@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use super::recorder::Recorder;
 use crate::event::{Event, OWN_KIND, nanos};
-use crate::store::StoreError;
+use crate::store::{Append, StoreError};
 
 /// Where own events go in. Clones put into the same place. There are few of them: each is told once per change, not once per
 /// failure.
@@ -57,7 +57,7 @@ pub async fn run(
             landed = recorder.landed() => recorder.settle(landed).await?,
             () = end.cancelled(), if !events.is_closed() => events.close(),
             event = events.recv(), if more && recorder.has_room() => match event {
-                Some(event) => recorder.put(vec![event], |_| None, None).await?,
+                Some(event) => recorder.put(vec![event], |_| None, Append::default()).await?,
                 None => more = false,
             },
         }

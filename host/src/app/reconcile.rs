@@ -7,38 +7,24 @@ use jiff::Timestamp;
 use crate::engine::Container;
 use crate::event::{Attributes, Event, Fact, nanos};
 use crate::lifecycle::{Containers, Known};
+use crate::store::Gap;
 
-/// From when until when events may be missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gap {
-    pub from: Timestamp,
-    pub to: Timestamp,
-}
-
-impl Gap {
-    /// The gap that an own event tells.
-    pub(super) fn of(event: &Event) -> Option<Self> {
-        let time = |name| event.attribute(name).and_then(|text| text.parse().ok());
-        Some(Self { from: time("from")?, to: time("to")? })
-    }
-
-    fn holds(self, time: Option<Timestamp>) -> Option<Timestamp> {
-        time.filter(|time| (self.from..=self.to).contains(time))
-    }
-}
-
-/// The events that must have been in the gap, the earliest first. What happened more than once within it is found once.
+/// The events that must have been in the gap, the earliest first. What happened more than once within it is found once. An
+/// engine notes when a container started or ended shortly before it says so: what was seen later than that was seen.
 pub(super) fn inferred(engine: &str, gap: Gap, known: &Containers, now: &[Container]) -> Vec<Event> {
     let mut events = Vec::new();
+    let unseen = |time: Option<Timestamp>, seen: i64| {
+        time.map(nanos).filter(|time| (gap.from..=gap.to).contains(time) && *time > seen)
+    };
     for container in now {
         let before = known.get(&container.id);
-        let event = |action: &str, at: Timestamp| event(engine, container, action, at);
-        if let (None, Some(at)) = (before, gap.holds(container.created)) {
+        let event = |action: &str, at: i64| event(engine, container, action, at);
+        if let (None, Some(at)) = (before, unseen(container.created, 0)) {
             events.push(event("create", at));
         }
         let ran = before.is_some_and(|before| before.running);
-        let ended = gap.holds(container.finished);
-        let started = gap.holds(container.started);
+        let ended = unseen(container.finished, before.map_or(0, |before| before.ended));
+        let started = unseen(container.started, before.map_or(0, |before| before.started));
         // A start before the end that is known: of a run that began and ended in the gap.
         if let Some(at) = started.filter(|_| !ran || ended.is_some()) {
             events.push(event("start", at));
@@ -84,7 +70,7 @@ fn cause(container: &Container) -> Option<&'static str> {
     }
 }
 
-fn event(engine: &str, container: &Container, action: &str, at: Timestamp) -> Event {
+fn event(engine: &str, container: &Container, action: &str, at: i64) -> Event {
     let Container { id, name, image, labels, .. } = container;
     let own = |label: &str| !matches!(label, "name" | "image" | "exitCode");
     let mut attributes: Attributes =
@@ -96,17 +82,18 @@ fn event(engine: &str, container: &Container, action: &str, at: Timestamp) -> Ev
         action: action.into(),
         actor_id: id.clone(),
         scope: "local".into(),
-        time_nanos: nanos(at),
+        time_nanos: at,
         attributes,
         facts: vec![(Fact::Inferred, "true".into())],
         ..Event::default()
     }
 }
 
-/// What is to be remembered of a container.
-pub(super) fn remember(container: &Container) -> (String, Known) {
-    let Container { id, name, image, running, health, .. } = container.clone();
-    (id, Known { name, image, running, health })
+/// What is to be remembered of a container, of which everything until this time was told.
+pub(super) fn remember(container: &Container, until: i64) -> (String, Known) {
+    let Container { id, name, image, running, health, started, finished, .. } = container.clone();
+    let [started, ended] = [started, finished].map(|time| time.map(nanos).filter(|time| *time <= until).unwrap_or(0));
+    (id, Known { name, image, running, health, started, ended })
 }
 
 #[cfg(test)]
@@ -124,7 +111,7 @@ mod tests {
         containers.restore(known.iter().map(|(id, running)| {
             ((*id).to_owned(), Known { name: (*id).to_owned(), running: *running, ..Known::default() })
         }));
-        let gap = Gap { from: at(GAP.0).unwrap(), to: at(GAP.1).unwrap() };
+        let gap = Gap { from: nanos(at(GAP.0).unwrap()), to: nanos(at(GAP.1).unwrap()) };
         let events = inferred("local", gap, &containers, now);
         assert!(events.iter().all(|event| event.fact(Fact::Inferred) == Some("true")));
         let short = |event: &Event| {
@@ -149,6 +136,18 @@ mod tests {
         let died = Container { finished: at(5), exit_code: 3, ..container("web") };
         let runs = Container { running: true, ..container("db") };
         assert_eq!(found(&[("web", false), ("db", true)], &[died, runs]), []);
+    }
+
+    #[test]
+    fn what_the_engine_repeated_is_not_told_again_though_it_noted_the_time_within_the_gap() {
+        let died = Container { finished: at(19), exit_code: 3, ..container("web") };
+        let mut containers = Containers::default();
+        containers.restore([remember(&container("web"), 0)]);
+        let gap = Gap { from: nanos(at(10).unwrap()), to: nanos(at(20).unwrap()) };
+        assert_eq!(inferred("local", gap, &containers, std::slice::from_ref(&died)).len(), 1);
+        let die = event("local", &died, "die", nanos(at(20).unwrap()));
+        containers.observe(&die);
+        assert_eq!(inferred("local", gap, &containers, &[died]), []);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::line;
 use crate::event::Event;
 use crate::queue::{Receiver, Refused, Sender, queue};
 use crate::route::Arrived;
-use crate::store::{Append, Appended, Appender, Lines, Moved, Store, StoreError, Ticket};
+use crate::store::{Append, Appended, Appender, Lines, Store, StoreError, Ticket};
 
 /// Batches that may be on their way to the disk at once; while the disk works, the next ones are prepared.
 const IN_FLIGHT: usize = 64;
@@ -103,23 +103,28 @@ impl Recorder {
         self.in_flight.len() < IN_FLIGHT && self.failures == 0
     }
 
+    /// Returns whether what was handed over cannot be stored at present.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Whether everything is on the disk.
     pub(super) fn is_empty(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// Hands over events with the lines that they were, `raw` giving them by their place.
+    /// Hands over events with the lines that they were, `raw` giving them by their place, and what `append` says beside them.
     pub(super) async fn put<'a>(
         &mut self,
         events: Vec<Event>,
         raw: impl Fn(usize) -> Option<&'a [u8]>,
-        moved: Option<Moved>,
+        append: Append,
     ) -> Result<(), StoreError> {
         let mut lines = Lines::default();
         for (place, event) in events.iter().enumerate() {
             lines.push_with(|line| line::write(event, raw(place), line));
         }
-        let append = Arc::new(Append { received: Timestamp::now(), lines, moved });
+        let append = Arc::new(Append { received: Timestamp::now(), lines, ..append });
         let ticket = self.appender.append(Arc::clone(&append)).await?;
         let events = events.into_iter().map(Arc::new).collect();
         self.in_flight.push_back(Flight { ticket, append, events });

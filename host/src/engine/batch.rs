@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::queue::Weigh;
-use crate::store::Moved;
+use crate::store::{Gap, Moved};
 
 /// Events that were ready together, in the order of the stream.
 #[derive(Debug, Default)]
@@ -11,6 +11,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Where the engine's stream is behind these events; none when only dockbell's own are among them.
     pub moved: Option<Moved>,
+    /// The gap that one of dockbell's own events among them reports, if what happened in it is not known.
+    pub gap: Option<Gap>,
     /// The lines one behind the other, and where each ends.
     raw: Vec<u8>,
     ends: Vec<usize>,

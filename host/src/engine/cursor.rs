@@ -2,7 +2,11 @@
 //!
 //! `since` alone is no position. Times are not monotonic (measured: 2 inversions in 4,000 events, the worst 0.67 ms), an
 //! engine remembers few events, and after its restart none. So a reconnect asks for a minute more than is needed and drops
-//! what is known by its digest; and the last known event, the anchor, must come again. If it does not, something is missing.
+//! what is known by its digest; and the last known event, the anchor, must come again. If it does not, something is missing. Nor
+//! may all that an engine remembers begin with an unknown event: what came before that one is forgotten.
+//!
+//! Until that is decided, the gap is part of the position, so that a program that is killed meanwhile decides it at its next
+//! start, with the same times.
 
 use std::collections::VecDeque;
 
@@ -11,13 +15,15 @@ use jiff::{SignedDuration, Timestamp};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::event::{Event, nanos};
-use crate::store::{EngineCursor, Moved};
+use crate::store::{EngineCursor, Moved, OpenGap};
 
 /// How many events are known again. Docker repeats at most 256 (`eventsLimit` in moby `daemon/events/events.go`); Podman
 /// reads its journal, and a minute of it should fit.
 const KNOWN: usize = 4096;
 /// How far before the last event a reconnect begins.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
+/// The time of an event of an earlier run, of which the key alone was kept.
+const UNKNOWN_TIME: i64 = i64::MAX;
 
 /// What to do with an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,19 +39,31 @@ pub enum Verdict {
 /// The position in the stream of one engine.
 #[derive(Debug, Default)]
 pub struct Cursor {
-    /// Digests of the last events, the oldest first.
-    keys: VecDeque<u128>,
+    /// Digests and times of the last events, the oldest first.
+    known: VecDeque<(u128, i64)>,
     /// Time of the event that was read last; not the latest time, or an engine whose clock was set back would repeat
     /// nothing for as long as it was set back.
     last: Option<i64>,
+    /// Up to this time nothing is missing, or it was reported: the time of the last event, or later where that was checked.
+    sure: Option<i64>,
+    /// Set while events may be missing, until a connection has shown whether any are.
+    open: Option<Open>,
     replay: Option<Replay>,
-    /// The anchor of an earlier run, until a connection has looked for it.
-    resumed: Option<u128>,
     /// The engine no longer knows the last event, which was told as a gap; nothing came since.
     adrift: bool,
     /// Keys that were not handed on yet, see [`Cursor::moved`].
     fresh: Vec<u128>,
+    /// Keys of events that an audit has found, in case the stream brings them after all.
+    recovered: HashSet<u128>,
     scratch: Vec<u8>,
+}
+
+/// A gap that is not decided.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    gap: OpenGap,
+    /// The last event before it: if the engine repeats that one, nothing is missing. `None` if there never was one.
+    anchor: Option<u128>,
 }
 
 /// The start of a connection, when the engine repeats what it remembers.
@@ -54,14 +72,16 @@ struct Replay {
     /// What must not be told again: what was known before and what this connection brought so far. An engine can send an
     /// event twice, out of its memory and live, while it enters a subscriber.
     seen: HashSet<u128>,
-    /// The last event before; none when there never was one.
-    anchor: Option<u128>,
+    /// The event that must still come.
+    awaited: Option<u128>,
     /// The engine's time when the connection was made.
     began: i64,
     /// Whether there was an earlier connection.
     again: bool,
-    /// The oldest event that was not known.
+    /// Time of the oldest event that was not known.
     oldest: Option<i64>,
+    /// Key and time of the last event, known or not.
+    newest: Option<(u128, i64)>,
     /// How many events there were, known or not.
     count: usize,
 }
@@ -69,8 +89,10 @@ struct Replay {
 /// How a replay ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replayed {
-    /// Whether the last known event was missing from it.
-    pub lost_anchor: bool,
+    /// The gap that it has shown.
+    pub gap: Option<OpenGap>,
+    /// Whether it has shown that there is none, which the stored position does not say yet.
+    pub closed: bool,
     /// How many events there were, known or not.
     pub count: usize,
     /// Time of the oldest that was not known.
@@ -80,11 +102,15 @@ pub struct Replayed {
 impl Cursor {
     /// Goes on where an earlier run was.
     #[must_use]
-    pub fn resume(known: EngineCursor) -> Self {
-        let EngineCursor { last_nanos, anchor, keys, .. } = known;
-        let newest = keys.len().saturating_sub(KNOWN);
-        let keys: VecDeque<u128> = keys.into_iter().skip(newest).collect();
-        Self { keys, last: last_nanos, resumed: anchor, adrift: anchor.is_none(), ..Self::default() }
+    pub fn resume(position: EngineCursor) -> Self {
+        let EngineCursor { last_nanos, anchor, keys, gap, .. } = position;
+        let older = keys.len().saturating_sub(KNOWN);
+        let known = keys.into_iter().skip(older).map(|key| (key, UNKNOWN_TIME)).collect();
+        // With a gap that was open, the last event of then is the least that must come again.
+        let adrift = anchor.is_none() && gap.is_none();
+        let gap = gap.or(last_nanos.map(|from| OpenGap { from, to: None }));
+        let open = gap.map(|gap| Open { gap, anchor });
+        Self { known, last: last_nanos, open, adrift, ..Self::default() }
     }
 
     /// How far the stream was read since the last call; none when no event came. It is to be kept together with them.
@@ -94,14 +120,14 @@ impl Cursor {
 
     /// How far the stream was read, with the keys since the last call.
     pub fn position(&mut self) -> Moved {
-        let undecided = self.replay.as_ref().and_then(|replay| replay.anchor);
-        let anchor = undecided.or_else(|| self.anchor());
-        Moved { engine_id: None, last_nanos: self.last, anchor, keys: std::mem::take(&mut self.fresh) }
+        let anchor = self.open.map_or_else(|| self.anchor(), |open| open.anchor);
+        let keys = std::mem::take(&mut self.fresh);
+        Moved { engine_id: None, last_nanos: self.last, anchor, keys, gap: self.open.map(|open| open.gap) }
     }
 
     /// What the engine must still know when it is asked the next time.
     fn anchor(&self) -> Option<u128> {
-        self.keys.back().copied().filter(|_| !self.adrift)
+        self.newest().filter(|_| !self.adrift)
     }
 
     /// Where to ask from when the engine's time is `now`: a minute before the last event, or `first` when there was none.
@@ -109,10 +135,18 @@ impl Cursor {
     #[must_use]
     pub fn since(&self, first: Timestamp, now: Timestamp) -> Timestamp {
         let Some(last) = self.last else { return first };
-        let last = Timestamp::from_nanosecond(i128::from(last)).unwrap_or(now).min(now);
+        // All that may show whether something is missing.
+        let last = self.open.map_or(last, |open| open.gap.from.min(last));
+        let last = Timestamp::from_nanosecond(last.into()).unwrap_or(now).min(now);
         let since = last.checked_sub(OVERLAP).unwrap_or(first);
         // What was before `first` is not wanted, unless the engine's clock was set back behind it.
         if last < first { since } else { since.max(first) }
+    }
+
+    /// Returns since when events may be missing, else the time of the last event.
+    #[must_use]
+    pub fn sure_until(&self) -> Option<i64> {
+        self.open.map(|open| open.gap.from).or(self.last)
     }
 
     /// Time of the event that was read last.
@@ -121,18 +155,33 @@ impl Cursor {
         self.last
     }
 
+    /// Returns the time of the last event that was read and is older than this.
+    #[must_use]
+    pub fn before(&self, nanos: i64) -> Option<i64> {
+        older(&self.known, nanos)
+    }
+
+    /// Takes note that the stream has brought all up to this time.
+    pub fn complete_until(&mut self, time: Timestamp) {
+        if self.open.is_none() {
+            self.sure = Some(nanos(time));
+        }
+    }
+
+    /// Takes note that the connection ended, at `now` in the engine's time: from here on events may be missing.
+    pub fn disconnected(&mut self, now: Timestamp) {
+        let new = Open { gap: OpenGap { from: self.sure.unwrap_or(nanos(now)), to: None }, anchor: self.anchor() };
+        self.open.get_or_insert(new);
+        self.replay = None;
+    }
+
     /// A connection was made at `began`, in the engine's time; what it repeats begins.
     pub fn connected(&mut self, began: Timestamp, again: bool) {
-        // A connection that broke while the engine repeated has decided nothing.
-        let undecided = self.replay.take().and_then(|replay| replay.anchor).or(self.resumed.take());
-        self.replay = Some(Replay {
-            seen: self.keys.iter().copied().collect(),
-            anchor: undecided.or_else(|| self.anchor()),
-            began: nanos(began),
-            again,
-            oldest: None,
-            count: 0,
-        });
+        let awaited = self.open.and_then(|open| open.anchor).or_else(|| self.anchor());
+        let seen = self.known.iter().map(|(key, _)| *key).collect();
+        let began = nanos(began);
+        self.sure.get_or_insert(began);
+        self.replay = Some(Replay { seen, awaited, began, again, oldest: None, newest: None, count: 0 });
     }
 
     /// Whether the engine may still be repeating.
@@ -148,51 +197,95 @@ impl Cursor {
         self.replay.as_ref().is_some_and(|replay| event.time_nanos >= replay.began.saturating_add(2_000_000_000))
     }
 
-    /// The engine has repeated all it remembers. None when that was known already.
-    pub fn replayed(&mut self) -> Option<Replayed> {
-        let replay = self.replay.take()?;
+    /// The engine has repeated all it remembers, which is so many events at most; none when that was known already.
+    pub fn replayed(&mut self, remembers: Option<usize>) -> Option<Replayed> {
+        let Replay { awaited, began, oldest, newest, count, .. } = self.replay.take()?;
+        let open = self.open.take();
+        let full = remembers.is_some_and(|most| count >= most);
+        let gap = open.map(|open| open.gap).filter(|gap| awaited.is_some() || (full && gap.to.is_some()));
+        let gap = gap.map(|gap| OpenGap { to: gap.to.or(oldest), ..gap });
+        self.sure = Some(newest.map_or(began, |(_, time)| time.max(began)));
         // It is told once. The next event is the next anchor.
-        self.adrift |= replay.anchor.is_some() && replay.oldest.is_none();
-        Some(Replayed { lost_anchor: replay.anchor.is_some(), count: replay.count, oldest_nanos: replay.oldest })
+        self.adrift |= gap.is_some() && newest.map(|(key, _)| key) != self.newest();
+        Some(Replayed { gap, closed: open.is_some() && gap.is_none(), count, oldest_nanos: oldest })
     }
 
     /// Takes note of an event, in the order of the stream.
     pub fn take(&mut self, event: &Event) -> Verdict {
-        let key = self.key(event);
+        let (key, time) = (self.key(event), event.time_nanos);
+        if self.replay.is_none() && !self.recovered.is_empty() && self.recovered.remove(&key) {
+            return Verdict::Known;
+        }
         let mut verdict = Verdict::New;
         if let Some(replay) = &mut self.replay {
             replay.count += 1;
-            if replay.anchor == Some(key) {
-                replay.anchor = None;
+            replay.newest = Some((key, time));
+            let known = !replay.seen.insert(key);
+            if replay.count == 1
+                && !known
+                && let Some(Open { gap: gap @ OpenGap { to: None, .. }, .. }) = &mut self.open
+            {
+                gap.to = Some(time);
+                if time < gap.from {
+                    // The stream went on behind what it skipped.
+                    gap.from = older(&self.known, time).unwrap_or(time);
+                }
             }
-            if !replay.seen.insert(key) {
+            if replay.awaited == Some(key) {
+                replay.awaited = None;
+                // What follows it in the engine's memory is complete; what came before may not be.
+                self.open = self.open.filter(|open| open.gap.to.is_some()).map(|open| Open { anchor: None, ..open });
+            }
+            if known {
                 return Verdict::Known;
             }
-            replay.oldest = Some(replay.oldest.map_or(event.time_nanos, |oldest| oldest.min(event.time_nanos)));
-            if replay.again && event.time_nanos < replay.began {
+            replay.oldest = Some(replay.oldest.map_or(time, |oldest| oldest.min(time)));
+            if replay.again && time < replay.began {
                 verdict = Verdict::Late;
             }
         }
-        if self.keys.len() == KNOWN {
-            self.keys.pop_front();
-        }
-        self.keys.push_back(key);
+        self.make_room();
+        self.known.push_back((key, time));
         self.fresh.push(key);
         self.adrift = false;
-        self.last = Some(event.time_nanos);
+        (self.last, self.sure) = (Some(time), Some(time));
         verdict
+    }
+
+    /// Takes note of events that the stream has not brought and an audit has found. The position stays where the stream is.
+    pub fn recover<'a>(&mut self, events: impl Iterator<Item = &'a Event>) {
+        self.recovered.clear();
+        for event in events {
+            let (key, time) = (self.key(event), event.time_nanos);
+            self.recovered.insert(key);
+            self.make_room();
+            match self.known.back() {
+                Some((_, newest)) if *newest > time => self.known.insert(self.known.len() - 1, (key, time)),
+                _ => {
+                    self.known.push_back((key, time));
+                    (self.last, self.adrift) = (Some(time), false);
+                }
+            }
+            self.fresh.push(key);
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.known.len() == KNOWN {
+            self.known.pop_front();
+        }
     }
 
     /// Whether an event with this key was read lately.
     #[must_use]
     pub fn knows(&self, key: u128) -> bool {
-        self.keys.contains(&key)
+        self.known.iter().any(|(known, _)| *known == key)
     }
 
     /// The key of the event that was read last.
     #[must_use]
     pub fn newest(&self) -> Option<u128> {
-        self.keys.back().copied()
+        self.known.back().map(|(key, _)| *key)
     }
 
     /// The digest of an event: of what it says, not of its line, whose old fields come and go with the API version.
@@ -211,120 +304,10 @@ impl Cursor {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(name: &str, seconds: i64) -> Event {
-        Event {
-            attributes: [("name", name)].into_iter().collect(),
-            time_nanos: seconds * 1_000_000_000,
-            ..Event::default()
-        }
-    }
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(seconds).unwrap()
-    }
-
-    /// A cursor that has read `a` at 100 s and was connected again at 200 s.
-    fn again() -> Cursor {
-        let mut cursor = Cursor::default();
-        cursor.connected(at(50), false);
-        cursor.take(&event("a", 100));
-        assert_eq!(
-            cursor.replayed(),
-            Some(Replayed { lost_anchor: false, count: 1, oldest_nanos: Some(100_000_000_000) })
-        );
-        cursor.connected(at(200), true);
-        cursor
-    }
-
-    #[test]
-    fn a_reconnect_asks_for_a_minute_before_the_last_event() {
-        let cursor = again();
-        assert_eq!(cursor.since(at(10), at(200)), at(40));
-        assert_eq!(cursor.since(at(90), at(200)), at(90), "never for what was before the start");
-        assert_eq!(cursor.since(at(10), at(80)), at(20), "never in the engine's future");
-        assert_eq!(cursor.since(at(150), at(200)), at(40), "the clock was set back behind the start");
-        assert_eq!(Cursor::default().since(at(10), at(200)), at(10));
-    }
-
-    #[test]
-    fn what_is_repeated_is_known_and_what_is_not_is_late() {
-        let mut cursor = again();
-        assert_eq!(cursor.take(&event("a", 100)), Verdict::Known);
-        assert_eq!(cursor.take(&event("b", 150)), Verdict::Late);
-        assert_eq!(cursor.take(&event("c", 200)), Verdict::New);
-        assert_eq!(cursor.take(&event("c", 200)), Verdict::Known, "out of the memory and live");
-        assert!(!cursor.replayed().unwrap().lost_anchor);
-        assert_eq!(cursor.replayed(), None);
-    }
-
-    #[test]
-    fn a_replay_without_the_last_known_event_has_lost_something() {
-        let mut cursor = again();
-        cursor.take(&event("b", 150));
-        let replayed = cursor.replayed().unwrap();
-        assert_eq!(replayed, Replayed { lost_anchor: true, count: 1, oldest_nanos: Some(150_000_000_000) });
-    }
-
-    #[test]
-    fn a_replay_that_broke_off_has_decided_nothing() {
-        let mut cursor = again();
-        cursor.take(&event("b", 150));
-        cursor.connected(at(300), true);
-        cursor.take(&event("b", 150));
-        assert!(cursor.replayed().unwrap().lost_anchor, "`a` is still missing");
-    }
-
-    #[test]
-    fn a_replay_ends_with_the_first_event_that_is_surely_new() {
-        let cursor = again();
-        assert!(!cursor.ends_replay(&event("b", 201)), "the clock is known to a second");
-        assert!(cursor.ends_replay(&event("b", 202)));
-    }
-
-    #[test]
-    fn what_the_engine_forgot_is_told_once_however_often_the_program_starts_again() {
-        let mut cursor = again();
-        assert!(cursor.replayed().unwrap().lost_anchor);
-        let kept = cursor.position();
-        let known = EngineCursor { last_nanos: kept.last_nanos, anchor: kept.anchor, keys: vec![1], engine_id: None };
-        for mut cursor in [cursor, Cursor::resume(known)] {
-            cursor.connected(at(400), true);
-            assert!(!cursor.replayed().unwrap().lost_anchor);
-            cursor.take(&event("b", 401));
-            assert!(cursor.position().anchor.is_some());
-        }
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let mut cursor = Cursor::default();
-        for second in 0..10_000 {
-            assert_eq!(cursor.take(&event("a", second)), Verdict::New);
-        }
-        assert_eq!(cursor.keys.len(), KNOWN);
-    }
-
-    #[test]
-    fn every_part_of_an_event_is_part_of_its_key() {
-        let mut cursor = Cursor::default();
-        let base = Event { detail: "ab".into(), actor_id: "c".to_owned(), ..event("a", 1) };
-        let mut others = vec![base.clone(); 7];
-        others[0].detail = "a".into();
-        others[0].actor_id = "bc".to_owned();
-        others[1].time_nanos += 1;
-        others[2].kind = "x".into();
-        others[3].action = "x".into();
-        others[4].scope = "x".into();
-        others[5].attributes = [("name", "x")].into_iter().collect();
-        others[6].attributes.push("x", "");
-        let key = cursor.key(&base);
-        assert_eq!(cursor.key(&base.clone()), key);
-        for other in others {
-            assert_ne!(cursor.key(&other), key, "{other:?}");
-        }
-    }
+/// Time of the last of these that is older than this.
+fn older(known: &VecDeque<(u128, i64)>, nanos: i64) -> Option<i64> {
+    known.iter().rev().map(|(_, time)| *time).find(|time| *time < nanos)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,9 @@ use super::cursor::{Cursor, Verdict};
 use super::line::Line;
 use super::outlet::Outlet;
 use super::parse::{self, Unreadable};
-use jiff::Timestamp;
-
 use crate::event::{Event, Fact};
 use crate::queue::Weigh;
-use crate::store::Moved;
+use crate::store::{Gap, Moved};
 
 /// The most events that go out together.
 const BATCH: usize = 256;
@@ -92,19 +90,35 @@ impl Intake {
         }
     }
 
-    /// Takes what the engine remembers and the stream did not bring, and tells from when until when it was so.
+    /// Takes what the engine remembers and the stream did not bring, and tells from when until when it was so: all in one
+    /// batch, so that none of it is kept without the other.
     pub(super) fn convict(&mut self) {
-        let skipped = self.suspects.convict();
-        let (Some((first, _)), Some((last, _))) = (skipped.first(), skipped.last()) else { return };
-        let time = |event: &Event| Timestamp::from_nanosecond(event.time_nanos.into()).unwrap_or_default();
-        let (from, to) = (time(first), time(last));
-        for (mut event, line) in skipped {
-            self.cursor.take(&event);
-            event.facts.push((Fact::Late, "true".into()));
-            self.keep(event, &line);
-        }
+        let Some(skipped) = self.suspects.convict() else { return };
         self.flush();
-        self.outlet.tell_missing("the engine dropped events because dockbell did not read fast enough", from, to, None);
+        let from = self.cursor.before(skipped.first).unwrap_or(skipped.since).min(skipped.first);
+        let gap = Gap { from, to: skipped.forgotten_until.unwrap_or(skipped.last) };
+        let reason = "the engine dropped events because dockbell did not read fast enough";
+        self.cursor.recover(skipped.events.iter().map(|(event, _)| event));
+        for (mut event, line) in skipped.events {
+            event.facts.push((Fact::Late, "true".into()));
+            self.batch.push(event, &line);
+        }
+        self.batch.push(self.outlet.missing(reason, gap), &[]);
+        // What is found again needs no comparison.
+        self.batch.gap = skipped.forgotten_until.map(|_| gap);
+        self.flush();
+    }
+
+    /// Whether the stream may still bring what an audit has found.
+    pub(super) fn suspects_may_come(&self) -> bool {
+        self.suspects.may_come(self.cursor.last_nanos())
+    }
+
+    /// Stores a position at which no gap is open any more.
+    pub(super) fn close_gap(&mut self) {
+        let mut batch = Batch::default();
+        batch.moved = Some(self.position());
+        self.outlet.push(batch);
     }
 
     /// Whether nothing waits to go out.

@@ -7,13 +7,18 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use crate::event::{Event, nanos};
 use crate::queue::{Refused, Sender, Weigh};
-use crate::store::Moved;
+use crate::store::{Gap, Moved};
+
+/// A gap is told when at least this part of the queue is free: else each event that fits would begin the next one.
+const FREE_PART: usize = 8;
 
 /// Puts batches of events into the queue. When the queue is full it counts, and tells the gap as soon as there is room.
 #[derive(Debug)]
 pub(super) struct Outlet {
     engine: Arc<str>,
     queue: Sender<Batch>,
+    /// Time of the last event that was put in.
+    last: Option<i64>,
     missed: Option<Missed>,
 }
 
@@ -21,27 +26,29 @@ pub(super) struct Outlet {
 #[derive(Debug, Clone, Copy)]
 struct Missed {
     count: u64,
-    from: i64,
-    to: i64,
+    gap: Gap,
 }
 
 impl Outlet {
     pub(super) fn new(engine: Arc<str>, queue: Sender<Batch>) -> Self {
-        Self { engine, queue, missed: None }
+        Self { engine, queue, last: None, missed: None }
     }
 
     /// Hands a batch over, behind the gap if there is one.
     pub(super) fn push(&mut self, batch: Batch) {
-        if batch.events.is_empty() {
+        if batch.events.is_empty() && batch.moved.is_none() {
             return;
         }
-        self.tell_gap();
+        self.tell_gap_before(batch.weight());
         if self.missed.is_some() {
-            return self.miss(&batch.events);
+            return self.miss(&batch);
         }
-        // Where nobody takes events out any more, the reader is about to end.
-        if let Err(Refused::Full(batch)) = self.queue.try_send(batch) {
-            self.miss(&batch.events);
+        let last = batch.moved.as_ref().and_then(|moved| moved.last_nanos);
+        match self.queue.try_send(batch) {
+            Ok(()) => self.last = last.or(self.last),
+            Err(Refused::Full(batch)) => self.miss(&batch),
+            // Nobody takes events out any more: the reader is about to end.
+            Err(Refused::Closed(_)) => {}
         }
     }
 
@@ -54,14 +61,18 @@ impl Outlet {
 
     /// Tells that events between two times are missing.
     /// `moved` is the position in the stream behind the gap.
-    pub(super) fn tell_missing(&mut self, reason: &str, from: Timestamp, to: Timestamp, moved: Option<Moved>) {
-        tracing::error!(engine = %self.engine, "events are missing between {from} and {to}: {reason}");
-        let texts = [("from", from.to_string()), ("reason", reason.to_owned()), ("to", to.to_string())];
-        let attributes = texts.into_iter().collect();
-        let gap = Event::own(Arc::clone(&self.engine), "gap", nanos(Timestamp::now()), attributes);
-        let mut batch = own(gap);
-        batch.moved = moved;
+    pub(super) fn tell_missing(&mut self, reason: &str, gap: Gap, moved: Moved) {
+        let mut batch = own(self.missing(reason, gap));
+        (batch.moved, batch.gap) = (Some(moved), Some(gap));
         self.push(batch);
+    }
+
+    /// Returns the event that tells that others are missing, and logs it.
+    pub(super) fn missing(&self, reason: &str, gap: Gap) -> Event {
+        let Gap { from, to } = gap;
+        let (from, to) = (time(from), time(to));
+        tracing::error!(engine = %self.engine, "events are missing between {from} and {to}: {reason}");
+        self.gap_event([("from", from), ("reason", reason.to_owned()), ("to", to)])
     }
 
     /// Whether there is a gap that could not be told yet.
@@ -72,41 +83,63 @@ impl Outlet {
     /// Waits until the gap can be told; for ever when there is none.
     pub(super) async fn room(&self) {
         match self.missed {
-            Some(missed) => self.queue.room(own(self.gap(missed)).weight()).await,
+            Some(missed) => self.queue.room(self.wanted(&self.fell_behind(missed))).await,
             None => std::future::pending().await,
         }
     }
 
     /// Tells the gap if there is one and the queue has room for it.
     pub(super) fn tell_gap(&mut self) {
+        self.tell_gap_before(0);
+    }
+
+    /// The same if there is room for so many bytes behind it as well.
+    fn tell_gap_before(&mut self, bytes: usize) {
         let Some(missed) = self.missed else { return };
-        if self.queue.try_send(own(self.gap(missed))).is_ok() {
+        let gap = self.fell_behind(missed);
+        if self.queue.has_room(self.wanted(&gap).max(gap.weight() + bytes)) && self.queue.try_send(gap).is_ok() {
             self.missed = None;
             tracing::error!(engine = %self.engine, "{} events were missed: dockbell fell behind", missed.count);
         }
     }
 
-    fn miss(&mut self, batch: &[Event]) {
-        for event in batch {
+    /// How much room there should be for a gap to be told.
+    fn wanted(&self, gap: &Batch) -> usize {
+        gap.weight().max(self.queue.bytes() / FREE_PART)
+    }
+
+    fn miss(&mut self, batch: &Batch) {
+        for event in &batch.events {
             let time = event.time_nanos;
-            let missed = self.missed.get_or_insert(Missed { count: 0, from: time, to: time });
+            let from = self.last.map_or(time, |last| last.min(time));
+            let missed = self.missed.get_or_insert(Missed { count: 0, gap: Gap { from, to: time } });
             missed.count += 1;
-            missed.from = missed.from.min(time);
-            missed.to = missed.to.max(time);
+            missed.gap = missed.gap.and(Gap { from: time, to: time });
+        }
+        // A gap that did not fit becomes part of the one that is told instead.
+        if let (Some(missed), Some(gap)) = (&mut self.missed, batch.gap) {
+            missed.gap = missed.gap.and(gap);
         }
     }
 
-    fn gap(&self, missed: Missed) -> Event {
-        let time = |nanos: i64| Timestamp::from_nanosecond(nanos.into()).unwrap_or_default().to_string();
-        let texts = [
-            ("from", time(missed.from)),
-            ("missed", missed.count.to_string()),
-            ("reason", "dockbell fell behind".to_owned()),
-            ("to", time(missed.to)),
-        ];
-        let attributes = texts.into_iter().collect();
+    fn fell_behind(&self, missed: Missed) -> Batch {
+        let Missed { count, gap } = missed;
+        let reason = "dockbell fell behind".to_owned();
+        let texts =
+            [("from", time(gap.from)), ("missed", count.to_string()), ("reason", reason), ("to", time(gap.to))];
+        let mut batch = own(self.gap_event(texts));
+        batch.gap = Some(gap);
+        batch
+    }
+
+    fn gap_event<const N: usize>(&self, attributes: [(&str, String); N]) -> Event {
+        let attributes = attributes.into_iter().collect();
         Event::own(Arc::clone(&self.engine), "gap", nanos(Timestamp::now()), attributes)
     }
+}
+
+fn time(nanos: i64) -> String {
+    Timestamp::from_nanosecond(nanos.into()).unwrap_or_default().to_string()
 }
 
 fn own(event: Event) -> Batch {

@@ -19,7 +19,7 @@ use super::session::Session;
 use super::span::{Span, wire};
 use crate::event::nanos;
 use crate::queue::Sender;
-use crate::store::EngineCursor;
+use crate::store::{EngineCursor, Gap, Moved};
 
 /// A stream that lasted this long has worked: the next attempt does not pay for those before it.
 const STEADY: Duration = Duration::from_secs(10);
@@ -59,16 +59,15 @@ pub async fn read(
         let left = until.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
         Instant::now() + left.unsigned_abs() + PATIENCE
     });
-    let (mut first, mut gap_from, mut id) = (None, None, None);
+    let (mut first, mut id) = (None, None);
     if let Some(known) = resume {
         id.clone_from(&known.engine_id);
-        gap_from = known.last_nanos.and_then(|last| Timestamp::from_nanosecond(last.into()).ok());
         // Whatever is behind the last event is wanted, however long ago that was.
-        first = gap_from.map(|_| Timestamp::UNIX_EPOCH);
+        first = known.last_nanos.map(|_| Timestamp::UNIX_EPOCH);
         intake.cursor = Cursor::resume(known);
     }
     let began = Instant::now();
-    let mut reader = Reader { engine, span, intake, give_up, began, first, outage: None, gap_from, id, steady: false };
+    let mut reader = Reader { engine, span, intake, give_up, began, first, outage: None, id, steady: false };
     tokio::select! {
         biased;
         () = stop.cancelled() => End::Stopped,
@@ -87,8 +86,6 @@ struct Reader {
     /// Where the first connection began to read.
     first: Option<Timestamp>,
     outage: Option<Outage>,
-    /// From when on events may be missing, until a connection has shown that none are.
-    gap_from: Option<Timestamp>,
     /// The engine's own id, where it is known.
     id: Option<Arc<str>>,
     /// Whether the last connection lasted.
@@ -143,9 +140,8 @@ impl Reader {
         self.back(&met);
         self.intake.cursor.connected(met.clock.at, again);
         let began = Instant::now();
-        let mut session = Session::new(&self.engine, self.span, &met, &mut self.intake, self.gap_from, again);
-        let over = session.run(body).await;
-        self.gap_from = session.gap_from();
+        let over = Session::new(&self.engine, self.span, &met, &mut self.intake, again).run(body).await;
+        self.intake.cursor.disconnected(met.clock.now());
         self.steady = began.elapsed() >= STEADY;
         over
     }
@@ -156,11 +152,13 @@ impl Reader {
         if let Some(before) = self.id.replace(Arc::clone(&id))
             && before != id
         {
-            let last = self.intake.cursor.last_nanos().and_then(|last| Timestamp::from_nanosecond(last.into()).ok());
+            let now = nanos(met.clock.at);
+            let from = self.intake.cursor.sure_until().unwrap_or(now);
             self.intake.cursor = Cursor::default();
-            (self.first, self.gap_from) = (None, None);
+            self.first = None;
             let reason = format!("another engine answers under this name: {id}, before it was {before}");
-            self.intake.outlet.tell_missing(&reason, last.unwrap_or(met.clock.at), met.clock.at, None);
+            let moved = Moved { engine_id: Some(Arc::clone(&id)), last_nanos: Some(now), ..Moved::default() };
+            self.intake.outlet.tell_missing(&reason, Gap { from: from.min(now), to: now }, moved);
         }
         self.intake.id = Some(id);
     }

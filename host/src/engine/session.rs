@@ -18,6 +18,8 @@ use super::error::Fault;
 use super::intake::Intake;
 use super::line::Lines;
 use super::span::Span;
+use crate::event::nanos;
+use crate::store::{Gap, OpenGap};
 
 /// An engine repeats what it remembers at once; when nothing has come for this long, that was all.
 const REPLAY_QUIET: Duration = Duration::from_secs(2);
@@ -32,15 +34,20 @@ const PING_EVERY: Duration = Duration::from_secs(15);
 const PINGS_MISSED: u32 = 2;
 /// What Docker remembers, in events (`eventsLimit` in moby `daemon/events/events.go`).
 const DOCKER_REMEMBERS: usize = 256;
+/// How often the reader looks whether it was held up: stopped, frozen with its control group, or without a processor. The
+/// engine may have dropped events meanwhile, and forgets them soon.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A look that comes so much too late says that it was. An engine drops an event for each 100 ms, after some 1,300 events.
+const HELD_UP: Duration = Duration::from_secs(1);
 
 /// One connection, from the first byte of the stream on.
 pub(super) struct Session<'a> {
     engine: &'a Engine,
     span: Span,
     clock: Clock,
-    podman: bool,
+    /// How many events the engine remembers; `None` where it reads a journal (Podman).
+    remembers: Option<usize>,
     intake: &'a mut Intake,
-    gap_from: Option<Timestamp>,
     again: bool,
     last_read: Instant,
 }
@@ -51,16 +58,10 @@ impl<'a> Session<'a> {
         span: Span,
         met: &Description,
         intake: &'a mut Intake,
-        gap_from: Option<Timestamp>,
         again: bool,
     ) -> Self {
-        let podman = met.product == "Podman";
-        Self { engine, span, clock: met.clock, podman, intake, gap_from, again, last_read: Instant::now() }
-    }
-
-    /// From when on events may be missing: set when the connection ends and as long as no other has shown that none are.
-    pub(super) fn gap_from(&self) -> Option<Timestamp> {
-        self.gap_from
+        let remembers = (met.product != "Podman").then_some(DOCKER_REMEMBERS);
+        Self { engine, span, clock: met.clock, remembers, intake, again, last_read: Instant::now() }
     }
 
     /// Reads to the end of the span.
@@ -73,8 +74,10 @@ impl<'a> Session<'a> {
         let mut dead = pin!(dead_link(engine));
         // A run that ends by itself is over before the engine forgets.
         let audited = self.span.until.is_none();
-        let mut audit = Box::pin(audit::next(engine, self.clock, self.clock.at));
+        let mut checked = self.clock.at;
+        let mut audit = Box::pin(audit::after(audit::EVERY, engine, self.clock, checked));
         let mut convict_at = None;
+        let mut look_at = Instant::now() + LOOK_EVERY;
         loop {
             let deadline = self.deadline();
             tokio::select! {
@@ -86,20 +89,26 @@ impl<'a> Session<'a> {
                     }
                 }
                 (lines, until) = &mut audit, if audited && convict_at.is_none() => {
-                    self.intake.suspects = Suspects::of(engine, &lines, &mut self.intake.cursor);
-                    convict_at = Some(Instant::now() + audit::GRACE);
-                    audit = Box::pin(audit::next(engine, self.clock, until));
+                    let cursor = &mut self.intake.cursor;
+                    let suspects = Suspects::of(engine, &lines, checked, self.remembers, cursor);
+                    if suspects.is_empty() {
+                        cursor.complete_until(until);
+                    } else {
+                        convict_at = Some(Instant::now() + audit::GRACE);
+                    }
+                    self.intake.suspects = suspects;
+                    checked = until;
+                    audit = Box::pin(audit::after(audit::EVERY, engine, self.clock, checked));
                 }
                 () = at(convict_at) => {
-                    convict_at = None;
-                    self.intake.convict();
+                    let reading = self.last_read.elapsed() < audit::GRACE;
+                    convict_at = (reading && self.intake.suspects_may_come()).then(|| Instant::now() + audit::GRACE);
+                    if convict_at.is_none() {
+                        self.intake.convict();
+                    }
                 }
-                fault = &mut dead => {
-                    // Nobody knows since when it was dead: the last event is the last that is sure.
-                    let last = self.intake.cursor.last_nanos().map(|last| Timestamp::from_nanosecond(last.into()));
-                    self.gap_from = self.gap_from.or_else(|| last.and_then(Result::ok));
-                    return Err(fault);
-                }
+                fault = &mut dead => return Err(fault),
+                () = sleep_until(look_at) => {}
                 () = at(deadline) => {
                     let over = self.is_over();
                     self.end_replay();
@@ -110,6 +119,13 @@ impl<'a> Session<'a> {
             }
             if self.intake.replay_over {
                 self.end_replay();
+            }
+            let now = Instant::now();
+            if now >= look_at + HELD_UP {
+                audit = Box::pin(audit::after(Duration::ZERO, engine, self.clock, checked));
+            }
+            if now >= look_at {
+                look_at = now + LOOK_EVERY;
             }
         }
     }
@@ -151,7 +167,6 @@ impl<'a> Session<'a> {
             self.end_replay();
             return Ok(());
         }
-        self.gap_from.get_or_insert(self.clock.now());
         Err(fault.unwrap_or(Fault::Closed))
     }
 
@@ -175,23 +190,24 @@ impl<'a> Session<'a> {
     /// The engine has repeated all it remembers: was it enough?
     fn end_replay(&mut self) {
         self.intake.replay_over = false;
-        let Some(replayed) = self.intake.cursor.replayed() else { return };
-        let gap_from = self.gap_from.take();
-        let first = |nanos: i64| Timestamp::from_nanosecond(nanos.into()).ok();
-        let to = replayed.oldest_nanos.and_then(first).unwrap_or(self.clock.at);
-        let since = match (self.span.since, self.span.until) {
+        let Some(replayed) = self.intake.cursor.replayed(self.remembers) else { return };
+        let gap = match (self.span.since, self.span.until) {
             // A run that lies in the past and brought all that Docker remembers: there may have been more.
-            (Some(since), Some(until)) if !self.again && until <= self.clock.at => Some(since),
-            _ => None,
+            (Some(since), Some(until))
+                if !self.again && until <= self.clock.at && self.remembers == Some(replayed.count) =>
+            {
+                Some(OpenGap { from: nanos(since), to: replayed.oldest_nanos })
+            }
+            _ => replayed.gap,
         };
-        let from = match since {
-            Some(since) if replayed.count == DOCKER_REMEMBERS && !self.podman => since,
-            _ if replayed.lost_anchor => gap_from.unwrap_or(to),
-            _ => return,
-        };
-        let position = self.intake.position();
-        let reason = "the engine no longer remembers what happened";
-        self.intake.outlet.tell_missing(reason, from.min(to), to, Some(position));
+        if let Some(OpenGap { from, to }) = gap {
+            let to = to.unwrap_or(nanos(self.clock.at));
+            let position = self.intake.position();
+            let reason = "the engine no longer remembers what happened";
+            self.intake.outlet.tell_missing(reason, Gap { from: from.min(to), to }, position);
+        } else if replayed.closed {
+            self.intake.close_gap();
+        }
     }
 }
 

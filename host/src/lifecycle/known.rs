@@ -19,6 +19,12 @@ pub struct Known {
     pub running: bool,
     /// Its state of health; empty where there is none, or none is known.
     pub health: String,
+    /// When it was last seen to start, in nanoseconds since the Unix epoch; 0 if it never was.
+    #[serde(default)]
+    pub started: i64,
+    /// When it was last seen to end, in nanoseconds since the Unix epoch; 0 if it never was.
+    #[serde(default)]
+    pub ended: i64,
 }
 
 /// What is known of the containers of one engine.
@@ -44,9 +50,16 @@ impl Containers {
         self.changed = true;
     }
 
-    /// Puts what there is in the place of what was known.
+    /// Puts what there is in the place of what was known, but for what was seen later.
     pub fn replace(&mut self, all: impl IntoIterator<Item = (String, Known)>) {
-        self.restore(all);
+        let before = std::mem::take(&mut self.by_id);
+        self.restore(all.into_iter().map(|(id, mut known)| {
+            if let Some(before) = before.get(&id) {
+                known.started = known.started.max(before.started);
+                known.ended = known.ended.max(before.ended);
+            }
+            (id, known)
+        }));
         self.changed = true;
     }
 
@@ -71,18 +84,22 @@ impl Containers {
             return;
         }
         let known = self.by_id.entry_ref(id).or_default();
-        let (running, health) = match event.action.as_str() {
-            "start" => (true, ""),
-            "die" => (false, ""),
-            "health_status" => (known.running, event.detail.as_str()),
-            _ => (known.running, known.health.as_str()),
-        };
-        let name = event.attribute("name").unwrap_or(&known.name);
-        let image = event.attribute("image").unwrap_or(&known.image);
-        if (running, health, name, image) != (known.running, &*known.health, &*known.name, &*known.image) {
-            *known = Known { name: name.to_owned(), image: image.to_owned(), running, health: health.to_owned() };
-            self.changed = true;
+        match event.action.as_str() {
+            "start" => {
+                (known.running, known.started) = (true, event.time_nanos);
+                known.health.clear();
+                self.changed = true;
+            }
+            "die" => {
+                (known.running, known.ended) = (false, event.time_nanos);
+                known.health.clear();
+                self.changed = true;
+            }
+            "health_status" => self.changed |= set(&mut known.health, &event.detail),
+            _ => {}
         }
+        let [name, image] = ["name", "image"].map(|attribute| event.attribute(attribute).unwrap_or_default());
+        self.changed |= (!name.is_empty() && set(&mut known.name, name)) | (!image.is_empty() && set(&mut known.image, image));
     }
 
     /// What is known of a container.
@@ -100,4 +117,13 @@ impl Containers {
     pub fn take_change(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
+}
+
+/// Puts a text in the place of another, and returns whether it is another one.
+fn set(text: &mut String, new: &str) -> bool {
+    let changes = text != new;
+    if changes {
+        new.clone_into(text);
+    }
+    changes
 }

@@ -1,6 +1,6 @@
 //! The last known state of each container, to compare with after a gap.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::journal;
 use super::{Store, StoreError};
@@ -38,14 +38,18 @@ impl Store {
     /// When the store is full or cannot be written; then the old states stay.
     pub async fn replace_containers(&self, engine: &str, all: Vec<ContainerState>) -> Result<(), StoreError> {
         let engine = engine.to_owned();
-        let bytes = all.iter().map(|one| one.id.len() + one.state.len()).sum();
-        self.bring(bytes, move |db| {
-            let engine = journal::number(db, &engine)?;
-            db.execute("DELETE FROM container WHERE engine = ?1", [engine])?;
-            let mut insert =
-                db.prepare_cached("INSERT OR REPLACE INTO container (engine, id, state) VALUES (?1, ?2, ?3)")?;
-            all.iter().try_for_each(|one| insert.execute(params![engine, one.id, one.state]).map(drop))
-        })
-        .await
+        self.bring(bytes(&all), move |db| replace(db, journal::number(db, &engine)?, &all)).await
     }
+}
+
+/// Returns how many bytes states have, about.
+pub(super) fn bytes(all: &[ContainerState]) -> usize {
+    all.iter().map(|one| one.id.len() + one.state.len()).sum()
+}
+
+/// Puts `all` in the place of what was known of an engine's containers.
+pub(super) fn replace(db: &Connection, engine: i64, all: &[ContainerState]) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM container WHERE engine = ?1", [engine])?;
+    let mut insert = db.prepare_cached("INSERT OR REPLACE INTO container (engine, id, state) VALUES (?1, ?2, ?3)")?;
+    all.iter().try_for_each(|one| insert.execute(params![engine, one.id, one.state]).map(drop))
 }

@@ -6,7 +6,7 @@
 //!
 //! | what | where | transaction |
 //! | --- | --- | --- |
-//! | lines as they were read, and the cursor of their engine | [`Appender::append`] | T1: both or neither |
+//! | lines as they were read, the cursor of their engine, and its gaps | [`Appender::append`] | T1: all or none |
 //! | how far a route has come, and its open digests | [`Store::seal`], [`Store::settle`] | T3: with the messages made of them |
 //! | a message is about to be sent | [`Store::begin`] | T4: before its first byte goes out |
 //! | what became of an attempt | [`Store::end`] | T5: with the result for each recipient |
@@ -49,7 +49,7 @@ pub use self::containers::ContainerState;
 pub use self::directory::Place;
 pub use self::error::{Full, StoreError};
 pub use self::job::Ticket;
-pub use self::journal::{Append, Appended, Appender, Batch, EngineCursor, KEYS, Lines, Moved};
+pub use self::journal::{Append, Appended, Appender, Batch, EngineCursor, Gap, KEYS, Lines, Moved, OpenGap};
 pub use self::open::{Notice, Opened, Options};
 pub use self::outbox::{
     Ambiguous, AttemptRow, Due, End, Ended, Filter, Interrupted, LIFETIME, Letter, MessageState, NewMessage, Outcome,

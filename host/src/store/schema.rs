@@ -5,7 +5,7 @@ pub(super) const APPLICATION: i32 = 0x6462_656c;
 
 /// One step from a version of the schema to the next. A step is never changed once it was released: stores that it made
 /// exist.
-pub(super) const VERSIONS: &[&str] = &[V1, V2];
+pub(super) const VERSIONS: &[&str] = &[V1, V2, V3];
 
 /// Version 1.
 ///
@@ -130,4 +130,20 @@ CREATE TABLE plugin_state (
     value       BLOB NOT NULL,
     PRIMARY KEY (route, plugin, name)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Version 3: gaps.
+///
+/// A `position` in whose past events may be missing says between which times (`gap_to` where it is known); such a gap is not
+/// decided yet. `gap` has those that the journal reports and that were not compared with the engine's containers yet.
+const V3: &str = "
+ALTER TABLE position ADD COLUMN gap_from INTEGER;
+ALTER TABLE position ADD COLUMN gap_to INTEGER;
+
+CREATE TABLE gap (
+    first       INTEGER PRIMARY KEY,
+    engine      INTEGER NOT NULL REFERENCES engine,
+    from_nanos  INTEGER NOT NULL,
+    to_nanos    INTEGER NOT NULL
+) STRICT;
 ";

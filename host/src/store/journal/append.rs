@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Append, Moved, pack};
+use super::{Append, Moved, gap, pack};
 use crate::store::column::{int, ms, uint};
 use crate::store::job::{Class, Lane};
-use crate::store::{Store, StoreError, Ticket};
+use crate::store::{Store, StoreError, Ticket, containers};
 
 /// Where a batch of lines went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,8 @@ impl Appender {
     /// Here only [`StoreError::Closed`]; the ticket may bring any.
     pub async fn append(&self, append: Arc<Append>) -> Result<Ticket<Appended>, StoreError> {
         let engine = Arc::clone(&self.engine);
-        let weight = append.lines.bytes() + append.moved.as_ref().map_or(0, |moved| moved.keys.len() * 16);
+        let keys = append.moved.as_ref().map_or(0, |moved| moved.keys.len() * 16);
+        let weight = append.lines.bytes() + keys + append.compared.as_deref().map_or(0, containers::bytes);
         let lane = Some((Arc::clone(&self.lane), self.turn));
         self.store.writer.submit(Class::Intake, weight, lane, move |db| write(db, &engine, &append)).await
     }
@@ -81,6 +82,13 @@ fn write(db: &Connection, engine: &str, append: &Append) -> rusqlite::Result<App
     if let Some(moved) = &append.moved {
         moved.write(db, engine, first)?;
     }
+    if let Some(now) = &append.compared {
+        gap::forget(db, engine)?;
+        containers::replace(db, engine, now)?;
+    }
+    if let Some(gap) = append.gap {
+        gap.write(db, engine, first)?;
+    }
     Ok(Appended { first: uint(first), last: uint(first + count - 1) })
 }
 
@@ -89,9 +97,18 @@ impl Moved {
         let keys: Vec<u8> = self.keys.iter().flat_map(|key| key.to_be_bytes()).collect();
         let anchor = self.anchor.map(u128::to_be_bytes);
         db.prepare_cached(
-            "INSERT INTO position (first, engine, last_nanos, anchor, keys) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO position (first, engine, last_nanos, anchor, keys, gap_from, gap_to)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![first, engine, self.last_nanos, anchor, keys])?;
+        .execute(params![
+            first,
+            engine,
+            self.last_nanos,
+            anchor,
+            keys,
+            self.gap.map(|gap| gap.from),
+            self.gap.and_then(|gap| gap.to)
+        ])?;
         if let Some(id) = &self.engine_id {
             // Matches no row, and so writes none, when it is the same as before.
             db.prepare_cached("UPDATE engine SET engine_id = ?2 WHERE number = ?1 AND engine_id IS NOT ?2")?

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::KEYS;
+use super::{KEYS, OpenGap};
 use crate::store::{Store, StoreError};
 
 /// The cursor of an engine as it was at the last commit.
@@ -18,6 +18,8 @@ pub struct EngineCursor {
     pub anchor: Option<u128>,
     /// Keys of the last events, the oldest first: at least [`KEYS`], if there were as many.
     pub keys: Vec<u128>,
+    /// What may be missing before this position, while that is not decided.
+    pub gap: Option<OpenGap>,
 }
 
 impl Store {
@@ -53,7 +55,9 @@ fn read(db: &Connection, engine: &str) -> rusqlite::Result<Option<EngineCursor>>
     let Some((number, engine_id)): Option<(i64, _)> = known else { return Ok(None) };
     // By `first`, which is the order of the table. Trimming keeps it short, whichever engine is the busy one.
     let mut rows =
-        db.prepare_cached("SELECT last_nanos, anchor, keys FROM position WHERE engine = ?1 ORDER BY first DESC")?;
+        db.prepare_cached(
+            "SELECT last_nanos, anchor, keys, gap_from, gap_to FROM position WHERE engine = ?1 ORDER BY first DESC",
+        )?;
     let mut rows = rows.query(params![number])?;
     let mut cursor: Option<EngineCursor> = None;
     let mut newest_first = Vec::new();
@@ -61,7 +65,9 @@ fn read(db: &Connection, engine: &str) -> rusqlite::Result<Option<EngineCursor>>
         if cursor.is_none() {
             let anchor: Option<[u8; 16]> = row.get(1)?;
             let (last_nanos, anchor) = (row.get(0)?, anchor.map(u128::from_be_bytes));
-            cursor = Some(EngineCursor { engine_id: None, last_nanos, anchor, keys: Vec::new() });
+            let (from, to): (Option<i64>, _) = (row.get(3)?, row.get(4)?);
+            let gap = from.map(|from| OpenGap { from, to });
+            cursor = Some(EngineCursor { engine_id: None, last_nanos, anchor, keys: Vec::new(), gap });
         }
         let keys: Vec<u8> = row.get(2)?;
         newest_first.extend(keys.as_chunks().0.iter().rev().map(|key| u128::from_be_bytes(*key)));

@@ -5,6 +5,7 @@
 
 mod append;
 mod cursor;
+mod gap;
 mod pack;
 mod read;
 pub(super) mod trim;
@@ -13,9 +14,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::ContainerState;
 pub use append::{Appended, Appender};
 pub(super) use append::{next, number};
 pub use cursor::EngineCursor;
+pub use gap::{Gap, OpenGap};
 pub(super) use pack::checksum;
 pub use read::Batch;
 
@@ -82,7 +85,7 @@ impl<'a> FromIterator<&'a [u8]> for Lines {
 }
 
 /// A batch of lines to keep.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Append {
     /// When they came, by dockbell's clock.
     pub received: Timestamp,
@@ -90,6 +93,11 @@ pub struct Append {
     pub lines: Lines,
     /// Where the engine's stream is now, if these lines are of it.
     pub moved: Option<Moved>,
+    /// The lines are what the comparison of the engine's containers with all its kept gaps has shown: those are forgotten, and
+    /// this is what is known of the containers.
+    pub compared: Option<Vec<ContainerState>>,
+    /// The gap that these lines report, if it is to be compared with the engine's containers: it is kept until then.
+    pub gap: Option<Gap>,
 }
 
 /// A move of an engine's cursor: it is on the disk if, and only if, the lines are.
@@ -103,4 +111,6 @@ pub struct Moved {
     pub anchor: Option<u128>,
     /// Keys of the events of this batch, the oldest first.
     pub keys: Vec<u128>,
+    /// What may be missing before this position, while that is not decided.
+    pub gap: Option<OpenGap>,
 }
