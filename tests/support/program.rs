@@ -137,6 +137,22 @@ impl Program {
         self.signal("HUP");
     }
 
+    /// Stops it where it is, until [`go_on`](Self::go_on).
+    ///
+    /// # Panics
+    /// When that cannot be done.
+    pub fn stand_still(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// When that cannot be done.
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
     fn signal(&self, name: &str) {
         Command::new("sh").args(["-c", "kill -s \"$1\" \"$0\"", &self.id().to_string(), name]).status().unwrap();
     }

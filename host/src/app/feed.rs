@@ -123,7 +123,8 @@ impl Feed {
         let mut remember_at = Instant::now() + REMEMBER_EVERY;
         let mut learning = self.learn();
         while more || !self.recorder.is_empty() {
-            let compare_at = self.memory.as_ref().filter(|memory| !memory.gaps.is_empty()).map(|memory| memory.compare_at);
+            let compare_at =
+                self.memory.as_ref().filter(|memory| !memory.gaps.is_empty()).map(|memory| memory.compare_at);
             tokio::select! {
                 biased;
                 landed = self.recorder.landed() => self.recorder.settle(landed).await?,
@@ -213,11 +214,10 @@ impl Feed {
                 return Ok(());
             }
         };
-        let mut events = Vec::new();
-        for gap in memory.gaps.drain(..) {
-            events.extend(reconcile::inferred(engine, gap, &memory.containers, &now));
-            memory.containers.replace(now.iter().map(|container| reconcile::remember(container, gap.to)));
-        }
+        let mut events = reconcile::inferred(engine, &memory.gaps, &memory.containers, &now);
+        let until = memory.gaps.last().map_or(0, |gap| gap.to);
+        memory.containers.replace(now.iter().map(|container| reconcile::remember(container, until)));
+        memory.gaps.clear();
         [memory.compare_again, _] = COMPARE_AGAIN;
         for event in &mut events {
             self.lifecycle.infer(event);

@@ -9,12 +9,15 @@ use crate::event::{Attributes, Event, Fact, nanos};
 use crate::lifecycle::{Containers, Known};
 use crate::store::Gap;
 
-/// The events that must have been in the gap, the earliest first. What happened more than once within it is found once. An
-/// engine notes when a container started or ended shortly before it says so: what was seen later than that was seen.
-pub(super) fn inferred(engine: &str, gap: Gap, known: &Containers, now: &[Container]) -> Vec<Event> {
+/// The events that must have been in the gaps, the earliest first. What happened more than once within them is found once,
+/// and what has no time counts for the last gap. An engine notes when a container started or ended shortly before it says so:
+/// what was seen later than that was seen.
+pub(super) fn inferred(engine: &str, gaps: &[Gap], known: &Containers, now: &[Container]) -> Vec<Event> {
+    let Some(last) = gaps.last() else { return Vec::new() };
     let mut events = Vec::new();
     let unseen = |time: Option<Timestamp>, seen: i64| {
-        time.map(nanos).filter(|time| (gap.from..=gap.to).contains(time) && *time > seen)
+        let missed = |time: &i64| gaps.iter().any(|gap| (gap.from..=gap.to).contains(time));
+        time.map(nanos).filter(|time| missed(time) && *time > seen)
     };
     for container in now {
         let before = known.get(&container.id);
@@ -45,7 +48,7 @@ pub(super) fn inferred(engine: &str, gap: Gap, known: &Containers, now: &[Contai
             && container.health != health
             && matches!(container.health.as_str(), "healthy" | "unhealthy")
         {
-            let mut changed = event("health_status", gap.to);
+            let mut changed = event("health_status", last.to);
             changed.detail = container.health.as_str().into();
             events.push(changed);
         }
@@ -54,7 +57,7 @@ pub(super) fn inferred(engine: &str, gap: Gap, known: &Containers, now: &[Contai
     for (id, before) in known.iter().filter(|(id, _)| !there.contains(id)) {
         let Known { name, image, .. } = before.clone();
         let gone = Container { id: id.to_owned(), name, image, ..Container::default() };
-        events.push(event(engine, &gone, "destroy", gap.to));
+        events.push(event(engine, &gone, "destroy", last.to));
     }
     events.sort_by_key(|event| event.time_nanos);
     events
@@ -112,7 +115,7 @@ mod tests {
             ((*id).to_owned(), Known { name: (*id).to_owned(), running: *running, ..Known::default() })
         }));
         let gap = Gap { from: nanos(at(GAP.0).unwrap()), to: nanos(at(GAP.1).unwrap()) };
-        let events = inferred("local", gap, &containers, now);
+        let events = inferred("local", &[gap], &containers, now);
         assert!(events.iter().all(|event| event.fact(Fact::Inferred) == Some("true")));
         let short = |event: &Event| {
             let second = event.time_nanos / 1_000_000_000 - 1_000;
@@ -144,10 +147,10 @@ mod tests {
         let mut containers = Containers::default();
         containers.restore([remember(&container("web"), 0)]);
         let gap = Gap { from: nanos(at(10).unwrap()), to: nanos(at(20).unwrap()) };
-        assert_eq!(inferred("local", gap, &containers, std::slice::from_ref(&died)).len(), 1);
+        assert_eq!(inferred("local", &[gap], &containers, std::slice::from_ref(&died)).len(), 1);
         let die = event("local", &died, "die", nanos(at(20).unwrap()));
         containers.observe(&die);
-        assert_eq!(inferred("local", gap, &containers, &[died]), []);
+        assert_eq!(inferred("local", &[gap], &containers, &[died]), []);
     }
 
     #[test]

@@ -108,7 +108,12 @@ impl Suspects {
 
 /// Waits so long, then reads what the engine remembers of the time since `since`, and returns it with the time until when
 /// that was. A failure is no finding: the stream itself will notice an engine that is gone.
-pub(super) async fn after(wait: Duration, engine: &Engine, clock: Clock, since: Timestamp) -> (Vec<Vec<u8>>, Timestamp) {
+pub(super) async fn after(
+    wait: Duration,
+    engine: &Engine,
+    clock: Clock,
+    since: Timestamp,
+) -> (Vec<Vec<u8>>, Timestamp) {
     sleep(wait).await;
     loop {
         let until = clock.now();

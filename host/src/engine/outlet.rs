@@ -125,8 +125,7 @@ impl Outlet {
     fn fell_behind(&self, missed: Missed) -> Batch {
         let Missed { count, gap } = missed;
         let reason = "dockbell fell behind".to_owned();
-        let texts =
-            [("from", time(gap.from)), ("missed", count.to_string()), ("reason", reason), ("to", time(gap.to))];
+        let texts = [("from", time(gap.from)), ("missed", count.to_string()), ("reason", reason), ("to", time(gap.to))];
         let mut batch = own(self.gap_event(texts));
         batch.gap = Some(gap);
         batch

@@ -53,13 +53,7 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(
-        engine: &'a Engine,
-        span: Span,
-        met: &Description,
-        intake: &'a mut Intake,
-        again: bool,
-    ) -> Self {
+    pub(super) fn new(engine: &'a Engine, span: Span, met: &Description, intake: &'a mut Intake, again: bool) -> Self {
         let remembers = (met.product != "Podman").then_some(DOCKER_REMEMBERS);
         Self { engine, span, clock: met.clock, remembers, intake, again, last_read: Instant::now() }
     }

@@ -99,7 +99,8 @@ impl Containers {
             _ => {}
         }
         let [name, image] = ["name", "image"].map(|attribute| event.attribute(attribute).unwrap_or_default());
-        self.changed |= (!name.is_empty() && set(&mut known.name, name)) | (!image.is_empty() && set(&mut known.image, image));
+        self.changed |=
+            (!name.is_empty() && set(&mut known.name, name)) | (!image.is_empty() && set(&mut known.image, image));
     }
 
     /// What is known of a container.

@@ -54,10 +54,9 @@ fn read(db: &Connection, engine: &str) -> rusqlite::Result<Option<EngineCursor>>
         .optional()?;
     let Some((number, engine_id)): Option<(i64, _)> = known else { return Ok(None) };
     // By `first`, which is the order of the table. Trimming keeps it short, whichever engine is the busy one.
-    let mut rows =
-        db.prepare_cached(
-            "SELECT last_nanos, anchor, keys, gap_from, gap_to FROM position WHERE engine = ?1 ORDER BY first DESC",
-        )?;
+    let mut rows = db.prepare_cached(
+        "SELECT last_nanos, anchor, keys, gap_from, gap_to FROM position WHERE engine = ?1 ORDER BY first DESC",
+    )?;
     let mut rows = rows.query(params![number])?;
     let mut cursor: Option<EngineCursor> = None;
     let mut newest_first = Vec::new();
