@@ -1,19 +1,32 @@
 //! The content of a mail: text and HTML as alternatives, other forms as attachments, all within a size that servers take.
+//!
+//! What a plugin made may be of any shape. Every step here takes time in proportion to its length, and lettre gets each part
+//! encoded: its own change of line breaks inserts into the text one by one, which is quadratic.
 
 use lettre::message::header::{ContentTransferEncoding, ContentType};
-use lettre::message::{Attachment, Body, MaybeString, MultiPart, SinglePart};
+use lettre::message::{Attachment, Body, MultiPart, SinglePart};
 
 use crate::message::{Alternative, Message};
 use crate::text;
 
 /// Most bytes of a mail. Postfix takes 10,240,000 by default, some services a tenth; readers do not read more.
 const MAIL: usize = 1 << 20;
-/// What the header, and the headers of the parts, may take of it.
-const HEADERS: usize = 16 << 10;
+/// What the header of the mail may take of it: 8 KiB for the recipients, a subject of 900 bytes encoded, and the rest.
+const HEADERS: usize = 24 << 10;
+/// What the notes about forms that were left out may take of it, encoded.
+const NOTES: usize = 8 << 10;
+/// What the header and the boundary of each part may take of it.
+const PART: usize = 512;
 /// Most bytes of the text, encoded, so that the other forms find room.
 const TEXT: usize = 512 << 10;
 /// Most bytes of the text in the plainer form of a mail.
 const PLAINER: usize = 64 << 10;
+/// Most lines of the text; no reader scrolls so far, and empty ones take little room.
+const LINES: usize = 20_000;
+/// Most forms beside the text.
+const FORMS: usize = 32;
+/// Most forms that are named one by one where they were left out.
+const NAMED: usize = 8;
 
 /// How boundaries begin: neither quoted-printable nor base64 ever has it (RFC 2045 section 6.7), so that no content is taken
 /// for one, not even by chance.
@@ -28,20 +41,15 @@ pub(super) enum Content {
     Many(MultiPart),
 }
 
-/// All forms of a message that fit; the text says what was left out.
+/// Returns all forms of a message that fit; the text says what was left out.
 pub(super) fn full(message: &Message) -> Content {
     let told = &message.notification;
     let text = text::multi_line(told.text());
-    let mut room = MAIL - HEADERS - encoded(&text).min(TEXT);
-    let mut notes = Vec::new();
-    let mut fits = |form: &Alternative, needed: usize| {
-        let fits = needed <= room;
-        if fits {
-            room -= needed;
-        } else {
-            notes.push(format!("[{} left out: {} bytes]", text::one_line(&form.media_type, 60), form.content.len()));
-        }
-        fits
+    let mut fitting = Fitting {
+        room: MAIL - HEADERS - NOTES - PART - encoded(&text).min(TEXT),
+        forms: FORMS,
+        left_out: Vec::new(),
+        more: 0,
     };
     let mut html = None;
     let mut attachments = Vec::new();
@@ -50,19 +58,21 @@ pub(super) fn full(message: &Message) -> Content {
             "text/plain" => {}
             "text/html" if html.is_none() => {
                 let content = text::multi_line(&form.content);
-                html = fits(form, encoded(&content)).then_some(content);
+                html = fitting.fits(form, encoded(&content)).then_some(content);
             }
-            _ if fits(form, form.content.len() / 3 * 4 + form.content.len() / 57 * 2 + 512) => attachments.push(form),
+            _ if fitting.fits(form, form.content.len() / 3 * 4 + form.content.len() / 57 * 2 + 4) => {
+                attachments.push(form);
+            }
             _ => {}
         }
     }
-    let text = part(ContentType::TEXT_PLAIN, cut(&text, TEXT, &notes));
+    let text = part(ContentType::TEXT_PLAIN, &cut(&text, TEXT, fitting.notes()));
     if html.is_none() && attachments.is_empty() {
         return Content::One(text);
     }
     let mut told = MultiPart::alternative().boundary(format!("{BOUNDARY}{}-a", message.id)).singlepart(text);
     if let Some(html) = html {
-        told = told.singlepart(part(ContentType::TEXT_HTML, html));
+        told = told.singlepart(part(ContentType::TEXT_HTML, &html));
     }
     if attachments.is_empty() {
         return Content::Many(told);
@@ -71,7 +81,7 @@ pub(super) fn full(message: &Message) -> Content {
     Content::Many(attachments.into_iter().fold(mixed, |mixed, form| mixed.singlepart(attachment(form))))
 }
 
-/// The text alone, shorter, for a server that refuses the full form; `None` where that is as plain already.
+/// Returns the text alone, shorter, for a server that refuses the full form; `None` where that is as plain already.
 pub(super) fn plainer(message: &Message, full: &Content) -> Option<Content> {
     let text = text::multi_line(message.notification.text());
     let short = encoded(&text) <= PLAINER;
@@ -82,19 +92,56 @@ pub(super) fn plainer(message: &Message, full: &Content) -> Option<Content> {
         "[the mail server refused the full form of this message; this is its text alone. `dockbell outbox show {}` has all of it]",
         message.id
     );
-    Some(Content::One(part(ContentType::TEXT_PLAIN, cut(&text, PLAINER, &[note]))))
+    Some(Content::One(part(ContentType::TEXT_PLAIN, &cut(&text, PLAINER, vec![note]))))
+}
+
+/// Which forms of a message still fit.
+struct Fitting {
+    /// Bytes left.
+    room: usize,
+    /// Forms left.
+    forms: usize,
+    /// The first forms that did not fit.
+    left_out: Vec<String>,
+    /// How many more did not.
+    more: usize,
+}
+
+impl Fitting {
+    /// Takes the room for a form of this encoded length, or notes that it was left out.
+    fn fits(&mut self, form: &Alternative, length: usize) -> bool {
+        let needed = length.saturating_add(PART);
+        if self.forms > 0 && needed <= self.room {
+            self.forms -= 1;
+            self.room -= needed;
+            return true;
+        }
+        if self.left_out.len() < NAMED {
+            let kind = text::one_line(&form.media_type, 60);
+            self.left_out.push(format!("[{kind} left out: {} bytes]", form.content.len()));
+        } else {
+            self.more += 1;
+        }
+        false
+    }
+
+    /// Returns a note for each of the first forms that were left out, and one for the rest.
+    fn notes(self) -> Vec<String> {
+        let mut notes = self.left_out;
+        if self.more > 0 {
+            notes.push(format!("[{} more forms left out]", self.more));
+        }
+        notes
+    }
 }
 
 /// A form that a mail program shows. Always quoted-printable: no line is too long, no byte unusual, and no content is taken
 /// for a boundary or an end.
-fn part(content_type: ContentType, content: String) -> SinglePart {
-    let body = encode(content.trim_end_matches('\n').to_owned(), ContentTransferEncoding::QuotedPrintable);
+fn part(content_type: ContentType, content: &str) -> SinglePart {
+    let content = content.trim_end_matches('\n').replace('\n', "\r\n");
+    let encoding = ContentTransferEncoding::QuotedPrintable;
+    let body = Body::dangerous_pre_encoded(quoted_printable::encode(content), encoding);
     SinglePart::builder().content_type(content_type).body(body)
-}
-
-/// Quoted-printable and base64 take every content, so that the bytes never come back.
-fn encode(content: impl Into<MaybeString>, encoding: ContentTransferEncoding) -> Body {
-    Body::new_with_encoding(content, encoding).unwrap_or_else(Body::new)
 }
 
 fn attachment(form: &Alternative) -> SinglePart {
@@ -111,23 +158,31 @@ fn attachment(form: &Alternative) -> SinglePart {
         _ => ("application/octet-stream", "message.bin"),
     };
     let kind = ContentType::parse(kind).unwrap_or(ContentType::TEXT_PLAIN);
-    // As it is, byte for byte.
-    let body = encode(form.content.clone().into_bytes(), ContentTransferEncoding::Base64);
+    // As it is, byte for byte: bytes, unlike text, are encoded without a change. Base64 takes every content, so that none
+    // comes back.
+    let content = form.content.clone().into_bytes();
+    let body = Body::new_with_encoding(content, ContentTransferEncoding::Base64).unwrap_or_else(Body::new);
     Attachment::new(name.to_owned()).body(body, kind)
 }
 
-/// The text with notes under it, cut so that it takes at most `most` bytes encoded, and saying so.
-fn cut(text: &str, most: usize, notes: &[String]) -> String {
+/// Returns the text with notes under it, cut so that it takes at most `most` bytes encoded and [`LINES`] lines, and saying
+/// so. The notes come on top.
+fn cut(text: &str, most: usize, mut notes: Vec<String>) -> String {
     let mut kept = text;
-    let mut notes = notes.to_vec();
-    if encoded(text) > most {
+    if let Some((end, _)) = text.match_indices('\n').nth(LINES - 1) {
+        kept = &text[..end];
+    }
+    if encoded(kept) > most {
         let mut size: usize = 0;
-        let end = text.char_indices().find(|(_, c)| {
+        let end = kept.char_indices().find(|(_, c)| {
             size += cost(*c);
             size + size.div_ceil(25) > most
         });
-        kept = end.map_or(text, |(end, _)| &text[..end]);
+        kept = end.map_or(kept, |(end, _)| &kept[..end]);
         kept = kept.rfind('\n').map_or(kept, |end| &kept[..end]);
+    }
+    // Line breaks at the end show nothing.
+    if kept.len() < text.trim_end_matches('\n').len() {
         notes.insert(0, format!("[cut here: {} of {} bytes are shown]", kept.len(), text.len()));
     }
     if notes.is_empty() {
@@ -136,13 +191,13 @@ fn cut(text: &str, most: usize, notes: &[String]) -> String {
     format!("{}\n\n{}", kept.trim_end_matches('\n'), notes.join("\n"))
 }
 
-/// At most how many bytes a text takes as quoted-printable. A soft line break of 3 bytes comes after each 75.
+/// Returns at most how many bytes a text takes as quoted-printable. A soft line break of 3 bytes comes after each 75.
 fn encoded(text: &str) -> usize {
     let bytes: usize = text.chars().map(cost).sum();
     bytes + bytes.div_ceil(25)
 }
 
-/// The same of a character, without line breaks.
+/// Returns the same of a character, without line breaks.
 const fn cost(c: char) -> usize {
     match c {
         '\n' => 2,

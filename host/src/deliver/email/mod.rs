@@ -9,6 +9,7 @@ mod error;
 mod limits;
 mod login;
 mod mime;
+mod recipients;
 mod render;
 mod smtp;
 mod tls;
@@ -24,6 +25,7 @@ pub use error::{EmailError, SmtpError, Stage};
 pub use limits::Limits;
 
 use self::connection::{Connection, Server};
+use self::recipients::Recipients;
 use self::smtp::Transaction;
 use super::{Attempt, Failure, Sealed};
 use crate::config::EmailConfig;
@@ -35,7 +37,7 @@ pub struct Email {
     name: String,
     server: Arc<Server>,
     from: Mailbox,
-    to: Vec<Mailbox>,
+    to: Recipients,
     hostname: String,
     warm: Option<Warm>,
 }
@@ -58,6 +60,7 @@ impl Email {
         if to.is_empty() {
             return Err(EmailError::NoRecipient);
         }
+        let to = Recipients::new(to);
         let server = Arc::new(Server::new(&config.server, hostname)?);
         Ok(Self { name: name.to_owned(), server, from, to, hostname: hostname.to_owned(), warm: None })
     }
@@ -86,7 +89,7 @@ impl Email {
             subject: message.notification.subject.clone(),
             bytes: mails.full,
             plainer: mails.plain,
-            pending: self.to.iter().map(|to| Arc::from(to.email.to_string())).collect(),
+            pending: self.to.all().iter().map(|to| Arc::from(to.email.to_string())).collect(),
         })
     }
 

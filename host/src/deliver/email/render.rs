@@ -9,9 +9,9 @@ use lettre::message::header::{HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, MessageBuilder};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::address::is_ascii;
 use super::error::EmailError;
 use super::mime::{self, Content};
+use super::recipients::Recipients;
 use crate::message::Message;
 use crate::text;
 
@@ -19,6 +19,9 @@ use crate::text;
 const NAME: usize = 200;
 /// Longest subject, as a message may have it.
 const SUBJECT: usize = 900;
+
+/// Longest line, with its CR: 998 bytes and CR (RFC 5322 section 2.1.1).
+const LINE: usize = 999;
 
 /// A mail in full, and a plainer form where there is one.
 #[derive(Debug)]
@@ -28,28 +31,40 @@ pub(super) struct Mails {
 }
 
 /// Writes the mail that tells a message.
-pub(super) fn render(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Result<Mails, EmailError> {
+///
+/// # Errors
+/// Fails if lettre refuses the mail, or if it has a line that no server takes; neither is known to happen.
+pub(super) fn render(message: &Message, from: &Mailbox, to: &Recipients, hostname: &str) -> Result<Mails, EmailError> {
     let write = |content: Content| {
         let head = head(message, from, to, hostname)?;
         let mail = match content {
             Content::One(part) => head.singlepart(part),
             Content::Many(parts) => head.multipart(parts),
         };
-        mail.map(|mail| Bytes::from(mail.formatted())).map_err(|error| EmailError::Write { error: error.to_string() })
+        let mail = mail.map_err(|error| EmailError::Write { error: error.to_string() })?.formatted();
+        match mail.split(|byte| *byte == b'\n').map(<[u8]>::len).max() {
+            Some(longest) if longest > LINE => Err(EmailError::Write {
+                error: format!("it has a line of {longest} bytes, at most {LINE} are allowed"),
+            }),
+            _ => Ok(Bytes::from(mail)),
+        }
     };
     let full = mime::full(message);
     let plain = mime::plainer(message, &full).map(write).transpose()?;
     Ok(Mails { full: write(full)?, plain })
 }
 
-fn head(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Result<MessageBuilder, EmailError> {
+fn head(message: &Message, from: &Mailbox, to: &Recipients, hostname: &str) -> Result<MessageBuilder, EmailError> {
     let told = &message.notification;
     let domain = from.email.domain();
     let thread = thread(message, domain);
-    let recipients = to.iter().map(|to| to.email.clone()).collect();
+    let recipients = to.all().iter().map(|to| to.email.clone()).collect();
     let envelope = Envelope::new(Some(from.email.clone()), recipients)
         .map_err(|error| EmailError::Write { error: error.to_string() })?;
-    let mut head = addressed(Mail::builder().envelope(envelope).from(from.clone()), to)
+    let addressed = Mail::builder().envelope(envelope).from(from.clone());
+    let mut head = to
+        .headers()
+        .fold(addressed, MessageBuilder::raw_header)
         // A subject that looks encoded already would be shown as what it decodes to.
         .subject(words(&text::one_line(&told.subject, SUBJECT).replace("=?", "= ?")))
         // A date before 1970 cannot be written, and is wrong anyway.
@@ -74,17 +89,6 @@ fn head(message: &Message, from: &Mailbox, to: &[Mailbox], hostname: &str) -> Re
         head = head.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Importance"), "high".to_owned()));
     }
     Ok(head.header(MIME_VERSION_1_0))
-}
-
-/// All recipients see each other. One whose address is not ASCII is left out, since a header with it could not be sent
-/// through a server that takes only ASCII; it gets the mail all the same.
-fn addressed(head: MessageBuilder, to: &[Mailbox]) -> MessageBuilder {
-    let named = to.iter().filter(|to| is_ascii(to));
-    let head = named.fold(head, |head, to| head.to(to.clone()));
-    if to.iter().any(is_ascii) {
-        return head;
-    }
-    head.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("To"), "undisclosed-recipients:;".to_owned()))
 }
 
 /// What all mails of a group refer to, so that a mail program shows them as one conversation. No mail has this id; programs

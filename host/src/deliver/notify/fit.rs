@@ -1,5 +1,6 @@
 //! Fits a message to what a service takes.
 
+use super::mention;
 use super::service::Shape;
 use crate::message::Message;
 use crate::text;
@@ -23,8 +24,9 @@ pub(super) struct Text {
 pub(super) fn fit(message: &Message, shape: Shape, whole: Option<&str>) -> Text {
     let told = &message.notification;
     let severity = told.field("severity").unwrap_or_default().to_owned();
-    let title = safe(&text::one_line(&told.subject, shape.title), shape);
-    let text = safe(&text::multi_line(told.text()), shape);
+    let title = safe(text::one_line(&told.subject, shape.title), shape);
+    let title = text::prefix(&title, shape.title).to_owned();
+    let text = safe(text::multi_line(told.text()), shape);
     // Many formatters begin the text with the subject.
     let body = text.trim_start().strip_prefix(&title).filter(|rest| rest.starts_with('\n')).unwrap_or(&text);
     let body = body.trim_matches('\n');
@@ -52,36 +54,36 @@ fn finished(title: String, body: String, severity: String, shape: Shape) -> Text
 
 /// As many lines as there is room for, and how many are missing.
 fn shortened(text: &str, room: usize, pointer: &str, shape: Shape) -> String {
-    // A line break counts twice where it is written twice; HTML counts as what is read.
+    // HTML counts as what is read.
     let length = |text: &str| shape.length(text) + if shape.paragraphs { text.matches('\n').count() } else { 0 };
     if length(text) <= room {
         return text.to_owned();
     }
-    let lines: Vec<&str> = text.split('\n').collect();
+    let lines = text.split('\n').count();
     let end = |missing: usize| {
         let lines = if missing == 1 { "line" } else { "lines" };
         format!("… and {missing} more {lines}{pointer}")
     };
-    let for_lines = room.saturating_sub(length(&end(lines.len())) + 2);
-    let mut kept = String::new();
-    for (number, line) in lines.iter().enumerate() {
-        let more = if kept.is_empty() { (*line).to_owned() } else { format!("{kept}\n{line}") };
-        if length(&more) > for_lines {
-            if kept.is_empty() {
-                // Not even the first line: its beginning.
-                let begun = beginning(line, for_lines.saturating_sub(1), shape);
-                let missing = lines.len() - number - 1;
-                return if missing == 0 {
-                    format!("{begun}…\n…{pointer}")
-                } else {
-                    format!("{begun}…\n{}", end(missing))
-                };
-            }
-            return format!("{kept}\n{}", end(lines.len() - number));
+    let for_lines = room.saturating_sub(length(&end(lines)) + 2);
+    // Where the last line ends that fits, how many do, and how long they are together.
+    let (mut kept, mut shown, mut used) = (0, 0, 0);
+    for line in text.split('\n') {
+        let before = if shown == 0 { "" } else { "\n" };
+        used += length(before) + length(line);
+        if used > for_lines {
+            break;
         }
-        kept = more;
+        kept += before.len() + line.len();
+        shown += 1;
     }
-    kept
+    let (missing, kept) = (lines - shown, &text[..kept]);
+    if !kept.is_empty() {
+        return format!("{kept}\n{}", end(missing));
+    }
+    // Not even the first line: its beginning.
+    let line = text.lines().next().unwrap_or_default();
+    let begun = beginning(line, for_lines.saturating_sub(1), shape);
+    if lines == 1 { format!("{begun}…\n…{pointer}") } else { format!("{begun}…\n{}", end(lines - 1)) }
 }
 
 /// The longest beginning of a line that is within a length.
@@ -97,22 +99,8 @@ fn beginning(line: &str, most: usize, shape: Shape) -> &str {
 }
 
 /// A text that calls nobody: a log line of a container may say anything.
-fn safe(text: &str, shape: Shape) -> String {
-    if !shape.mentions {
-        return text.to_owned();
-    }
-    let calls = ["everyone", "here", "channel", "all", "**", "&", "!"];
-    let mut safe = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('@') {
-        safe.push_str(&rest[..=at]);
-        rest = &rest[at + 1..];
-        if calls.iter().any(|call| rest.starts_with(call)) {
-            // It is not seen, and breaks the word.
-            safe.push('\u{200b}');
-        }
-    }
-    safe + rest
+fn safe(text: String, shape: Shape) -> String {
+    if shape.mentions { mention::broken(&text) } else { text }
 }
 
 fn escaped(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Messages to chat and push services. tocsin makes requests of an Apprise URL and a text; dockbell sends them.
 
 mod fit;
+mod mention;
 mod plan;
 mod service;
 

@@ -1,0 +1,142 @@
+//! What is done with the output of a plugin: it costs time in proportion to its size, and stays within the limits of each
+//! sink, whatever the plugin made.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::time::Duration;
+
+use dockbell::config::{FileConfig, NotifyConfig, Output, SinkConfig, StdoutConfig};
+use dockbell::deliver::Sink;
+use dockbell::message::Message;
+use dockbell_tests::deliver::{HOST, email, form, hook, sink, text_message, webhook_to};
+use mailparse::parse_mail;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Most bytes of a mail, as documented.
+const MAIL: usize = 1 << 20;
+
+/// Every kind of sink, and every service whose messages have a shape of their own.
+fn sinks() -> Vec<(&'static str, Sink)> {
+    let services = [
+        ("slack", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/"),
+        ("discord", "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js"),
+        ("telegram", "tgram://123456789:abcdefg_hijklmnop/12315544/"),
+        ("ntfy", "ntfys://ntfy.example.com/alerts"),
+        ("workflows", "workflows://teams.example.com:443/643e8cc5c1b64a9d8dd7e1a1a0a0a0a0/iEjtuYm7RvXk8wJ9ZzX2/"),
+        ("gchat", "gchat://workspace/key/token"),
+        ("gotify", "gotifys://gotify.example.com/Ab.c1234567890d"),
+    ];
+    let open = |config: SinkConfig| Sink::open("any", &config, HOST, None).unwrap();
+    let mut sinks: Vec<_> =
+        services.map(|(name, url)| (name, open(SinkConfig::Notify(Box::new(NotifyConfig::new(url).unwrap()))))).into();
+    sinks.push(("email", sink(&email(25))));
+    sinks.push(("webhook", hook(&webhook_to("https://example.com/hook"))));
+    sinks.push(("file", open(SinkConfig::File(FileConfig { path: "/nowhere/messages".into() }))));
+    for output in [Output::Text, Output::Json] {
+        sinks.push(("stdout", open(SinkConfig::Stdout(StdoutConfig { output }))));
+    }
+    sinks
+}
+
+/// A message whose text and HTML are each of so many bytes of this piece.
+fn made_of(piece: &str, bytes: usize) -> Message {
+    let content = piece.repeat(bytes / piece.len());
+    let mut message = text_message(1, "trouble", &format!("a{content}b"));
+    message.notification.alternatives.push(form("text/html", &format!("a{content}b")));
+    message
+}
+
+/// The time that this thread spent on something.
+fn cpu<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+    let begun = now();
+    let done = work();
+    (now() - begun, done)
+}
+
+/// The least of three, since a neighbour on the machine makes each dearer.
+fn cost(work: impl Fn()) -> Duration {
+    (0..3).map(|_| cpu(&work).0).min().unwrap()
+}
+
+/// Four times as much takes four times as long, and sixteen times where it is not in proportion.
+fn is_in_proportion(what: &str, work: impl Fn(usize)) {
+    let (once, four_times) = (cost(|| work(1)), cost(|| work(4)));
+    let most = once * 9 + Duration::from_millis(20);
+    assert!(four_times <= most, "{what}: {once:?}, and for four times as much {four_times:?}");
+}
+
+fn assert_is_a_mail_within_the_limits(mail: &[u8]) {
+    assert!(mail.len() <= MAIL, "{} bytes", mail.len());
+    let longest = mail.split(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap();
+    assert!(longest <= 999, "a line of {longest} bytes with its CR");
+    parse_mail(mail).unwrap();
+}
+
+#[test]
+fn no_text_costs_more_than_in_proportion_to_its_length() {
+    let pieces = [
+        "\n", "\r\n", "\r", " \n", "x\n", "x", "a b ", "\t", "=", "@", "@all ", "<@1>", "<at", "&", "<", "ä", "🦀",
+        "\u{200b}", "\u{200d}", "\x1b[1m", "\"\\",
+    ];
+    for (name, sink) in sinks() {
+        for piece in pieces {
+            is_in_proportion(&format!("{piece:?} in {name}"), |times| drop(sink.seal(&made_of(piece, times * 32_000))));
+        }
+    }
+}
+
+#[test]
+fn neither_forms_nor_fields_cost_more_than_in_proportion_to_their_number() {
+    for (name, sink) in sinks() {
+        is_in_proportion(&format!("forms in {name}"), |times| {
+            let mut message = text_message(1, "trouble", "text");
+            message.notification.alternatives.extend((0..times * 10_000).map(|_| form("text/x", "y")));
+            drop(sink.seal(&message));
+        });
+        is_in_proportion(&format!("fields in {name}"), |times| {
+            let mut message = text_message(1, "trouble", "text");
+            message.notification.fields.extend((0..times * 10_000).map(|number| (number.to_string(), "y".to_owned())));
+            drop(sink.seal(&message));
+        });
+    }
+}
+
+#[test]
+fn line_breaks_alone_cost_a_mail_no_more_than_other_text() {
+    let sink = sink(&email(25));
+    let words = made_of("some words ", 250_000);
+    let mut breaks = text_message(1, "trouble", &format!("a{}b", "\n".repeat(250_000)));
+    breaks.notification.alternatives.push(form("text/html", &format!("a{}b", "\n".repeat(240_000))));
+    let (of_words, of_breaks) = (cost(|| drop(sink.seal(&words))), cost(|| drop(sink.seal(&breaks))));
+    println!("{of_words:?} for words, {of_breaks:?} for line breaks");
+    assert!(of_breaks <= of_words * 5 + Duration::from_millis(20), "{of_breaks:?}, and {of_words:?} for words");
+    assert_is_a_mail_within_the_limits(&sink.seal(&breaks).unwrap().bytes);
+}
+
+#[test]
+fn a_mail_is_within_its_limit_with_all_that_it_says_was_left_out() {
+    let sink = sink(&email(25));
+    let mut message = text_message(1, &"ä".repeat(450), &"ä\n".repeat(400_000));
+    message.notification.alternatives.extend((0..300_000).map(|_| form("text/x-something-long", "y")));
+    let (cost, sealed) = cpu(|| sink.seal(&message).unwrap());
+    println!("{cost:?} for 300,000 forms, {} bytes", sealed.bytes.len());
+    for mail in [Some(&sealed.bytes), sealed.plainer.as_ref()].into_iter().flatten() {
+        assert_is_a_mail_within_the_limits(mail);
+    }
+    let mail = parse_mail(&sealed.bytes).unwrap();
+    assert_eq!(mail.subparts.len(), 33, "the text and 32 forms");
+    let text = mail.subparts[0].subparts[0].get_body().unwrap();
+    assert_eq!(text.matches("[text/x-something-long left out: 1 bytes]").count(), 8);
+    assert!(text.trim_end().ends_with("[299960 more forms left out]"), "{}", &text[text.len() - 200..]);
+    assert!(text.contains(" bytes are shown]"));
+}
+
+#[test]
+fn a_text_of_very_many_lines_is_cut_and_says_so() {
+    let text: String = (0..30_000).map(|number| format!("{number}\n")).collect();
+    let sealed = sink(&email(25)).seal(&text_message(1, "trouble", &text)).unwrap();
+    let shown = parse_mail(&sealed.bytes).unwrap().get_body().unwrap();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines[19_999], "19999");
+    assert_eq!(&lines[20_000..], ["", &format!("[cut here: 108889 of {} bytes are shown]", text.len())]);
+}
