@@ -301,7 +301,7 @@ async fn a_message_about_a_failure_that_fails_itself_is_not_told_again() {
     let server = ScriptedSmtp::start().await;
     server.always(Stage::Rcpt, Fault::reply("550 5.1.1 nobody"));
     let outbox = Post::mail(&email(server.port())).await;
-    let mut messages = outbox.seal("ops", &message(1, "a message could not be delivered"));
+    let mut messages = outbox.seal("ops", &message(1, "a message could not be delivered")).await;
     messages[0].alarm = true;
     outbox.put("ops", messages).await;
     outbox.all_told().await;

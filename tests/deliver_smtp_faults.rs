@@ -386,7 +386,7 @@ async fn a_message_is_tried_until_its_deadline_and_then_told_as_a_dead_letter() 
     let server = ScriptedSmtp::start().await;
     server.always(Stage::Rcpt, Fault::reply("451 4.7.1 never"));
     let outbox = post(&server).await;
-    let mut messages = outbox.seal("ops", &message(1, "web died"));
+    let mut messages = outbox.seal("ops", &message(1, "web died")).await;
     messages[0].deadline = Some(Timestamp::now() + Duration::from_millis(300));
     outbox.put("ops", messages).await;
     outbox.all_told().await;

@@ -150,12 +150,11 @@ impl Post {
 
     /// Puts a message into the store, and wakes the worker.
     pub async fn send(&self, sink: &str, message: &Message) {
-        self.put(sink, self.seal(sink, message)).await;
+        self.put(sink, self.seal(sink, message).await).await;
     }
 
     /// A message as a sink writes it.
-    #[must_use]
-    pub fn seal(&self, sink: &str, message: &Message) -> Vec<NewMessage> {
+    pub async fn seal(&self, sink: &str, message: &Message) -> Vec<NewMessage> {
         let batch = Batch {
             route: Arc::clone(&message.route),
             group: message.group.clone(),
@@ -167,7 +166,7 @@ impl Post {
             notes: vec![],
             between: String::new(),
         };
-        self.sinks.seal(sink, std::slice::from_ref(message), Some(&batch))
+        self.sinks.seal(sink, &Arc::from([message.clone()]), Some(&batch)).await
     }
 
     /// Puts messages that were written already into the store, and wakes the worker.

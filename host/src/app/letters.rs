@@ -41,7 +41,8 @@ pub async fn deliver_now(config: &Config, sink: &str, message: &Message) -> anyh
     let sinks = Sinks::new([(sink.to_owned(), open()?)]);
     let opened = tokio::task::spawn_blocking(|| Store::open(&Place::Memory, &Options::default())).await??;
     let store = opened.store;
-    store.seal(Seal { messages: sinks.seal(sink, std::slice::from_ref(message), None), ..Seal::default() }).await?;
+    let messages = sinks.seal(sink, &Arc::from([message.clone()]), None).await;
+    store.seal(Seal { messages, ..Seal::default() }).await?;
     let outbox = Outbox::start(store.clone(), vec![(sink.to_owned(), open()?)], Retry::default(), &Alarm::new(drop));
     let Some(mut stats) = outbox.stats(sink) else { bail!("the sink `{sink}` is not there") };
     let tried = |stats: &SinkStats| stats.delivered + stats.refused + stats.retried > 0 || stats.gone;

@@ -183,7 +183,7 @@ impl Teller {
     async fn seal(&mut self, turns: &[Turn], now: Timestamp) -> Result<(), StoreError> {
         let mut told = Vec::new();
         for batch in turns.iter().filter_map(|turn| turn.batch.as_ref()) {
-            told.push((batch, self.route.messages(batch.clone(), now).await));
+            told.push((batch, Arc::from(self.route.messages(batch.clone(), now).await)));
         }
         loop {
             let mut seal = Seal {
@@ -213,7 +213,7 @@ impl Teller {
         &mut self,
         sink: &str,
         batch: &Batch,
-        messages: &[Message],
+        messages: &Arc<[Message]>,
         now: Timestamp,
         seal: &mut Seal,
     ) -> Result<(), StoreError> {
@@ -228,12 +228,12 @@ impl Teller {
         let earlier: Vec<Batch> =
             waiting.iter().filter_map(|message| serde_json::from_slice(&message.batch).ok()).collect();
         let sealed: Vec<NewMessage> = if earlier.is_empty() || earlier.len() < waiting.len() {
-            self.shared.sinks.seal(sink, messages, Some(batch))
+            self.shared.sinks.seal(sink, messages, Some(batch)).await
         } else {
             seal.replaces.extend(waiting.iter().map(|message| message.number));
             let all = merge(earlier, batch.clone());
-            let messages = self.route.messages(all.clone(), now).await;
-            self.shared.sinks.seal(sink, &messages, Some(&all))
+            let messages = Arc::from(self.route.messages(all.clone(), now).await);
+            self.shared.sinks.seal(sink, &messages, Some(&all)).await
         };
         seal.messages.extend(sealed);
         Ok(())

@@ -13,6 +13,7 @@ pub mod http;
 mod json;
 mod lane;
 mod notify;
+mod offload;
 mod outbox;
 mod retry;
 mod sealing;
