@@ -129,6 +129,28 @@ async fn a_message_needs_a_plain_text() {
 }
 
 #[tokio::test]
+async fn a_message_has_at_most_32_forms_and_256_fields() {
+    // The notification at 256: subject, forms, fields. Zeros in memory are empty pairs of strings.
+    let with = |pages: u32, forms: u32, fields: u32| async move {
+        let mut guest = Guest::formatter();
+        let subject = guest.text("hello");
+        guest.field("(func $pair (param $at i32) (param $text i32) (param $len i32) (i32.store (local.get $at) (local.get $text)) (i32.store offset=4 (local.get $at) (local.get $len)))");
+        guest.format(&format!(
+            "(drop (memory.grow (i32.const {pages})))
+             (call $pair (i32.const 256) {subject}) (call $pair (i32.const 264) (i32.const 131072) (i32.const {forms}))
+             (call $pair (i32.const 272) (i32.const 131072) (i32.const {fields}))
+             (call $list (i32.const 256) (i32.const 1))"
+        ));
+        started(&guest).await.format(&batch(1)).await
+    };
+    assert_eq!(with(100, 300_000, 0).await, bad("a message has 300000 forms, at most 32 are allowed"));
+    assert_eq!(with(100, 33, 0).await, bad("a message has 33 forms, at most 32 are allowed"));
+    assert_eq!(with(100, 1, 257).await, bad("a message has 257 fields, at most 256 are allowed"));
+    // So many are taken; what else is wrong is found.
+    assert_eq!(with(100, 32, 256).await, bad("a message has no `text/plain` form"));
+}
+
+#[tokio::test]
 async fn a_media_type_cannot_smuggle_a_header() {
     for good in ["text/html", "application/vnd.slack+json"] {
         assert_eq!(alternative(good).await.unwrap()[0].alternative(good), Some("hello"));

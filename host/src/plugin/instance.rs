@@ -17,6 +17,12 @@ use crate::message::{Batch, Notification};
 
 /// Messages that a formatter may make of one batch.
 const MAX_NOTIFICATIONS: usize = 16;
+/// Forms of one message. Mail programs show two, and a few more may be attached.
+const MAX_ALTERNATIVES: usize = 32;
+/// Fields of one message.
+const MAX_FIELDS: usize = 256;
+/// Bytes of all fields of one message, names and values.
+const MAX_FIELD_BYTES: usize = 64 << 10;
 /// Bytes of a subject; RFC 5322 allows lines of 998.
 const MAX_SUBJECT: usize = 900;
 /// Bytes of a media type; RFC 6838 allows 127 on each side of the `/`.
@@ -266,6 +272,17 @@ fn check(mut notifications: Vec<Notification>) -> Result<Vec<Notification>, Call
         return bad(format!("it made {bytes} bytes, at most {HOSTCALL_BYTES} are allowed"));
     }
     for notification in &mut notifications {
+        let (forms, fields) = (notification.alternatives.len(), notification.fields.len());
+        if forms > MAX_ALTERNATIVES {
+            return bad(format!("a message has {forms} forms, at most {MAX_ALTERNATIVES} are allowed"));
+        }
+        if fields > MAX_FIELDS {
+            return bad(format!("a message has {fields} fields, at most {MAX_FIELDS} are allowed"));
+        }
+        let bytes: usize = notification.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > MAX_FIELD_BYTES {
+            return bad(format!("the fields of a message have {bytes} bytes, at most {MAX_FIELD_BYTES} are allowed"));
+        }
         notification.subject = one_line(&notification.subject, MAX_SUBJECT);
         if notification.subject.is_empty() {
             return bad("a message has no subject".to_owned());
