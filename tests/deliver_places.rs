@@ -197,3 +197,55 @@ async fn a_check_of_a_file_makes_it_and_writes_nothing() {
     assert!(error.contains("directory") && error.contains("hint: "), "{error}");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
 }
+
+/// A pipe with a name.
+fn pipe(folder: &TempDir) -> std::path::PathBuf {
+    let path = folder.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_pipe_gets_each_line_once() {
+    let folder = TempDir::new().unwrap();
+    let path = pipe(&folder);
+    let mut reader = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&path).unwrap();
+    let mut sink = file(&path);
+    for number in 0..3 {
+        assert_eq!(write(&mut sink, number).await.failed, []);
+    }
+    drop(sink);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).await.unwrap();
+    let subject = |line: &str| serde_json::from_str::<Value>(line).unwrap()["subject"].as_str().unwrap().to_owned();
+    let told: Vec<String> = text.lines().map(subject).collect();
+    assert_eq!(told, ["message 0", "message 1", "message 2"]);
+}
+
+#[tokio::test]
+async fn a_line_waits_for_somebody_who_reads_the_pipe() {
+    let folder = TempDir::new().unwrap();
+    let path = pipe(&folder);
+    let mut sink = file(&path);
+    let failure = write(&mut sink, 1).await.failed.remove(0).1;
+    assert_eq!((failure.fault, failure.lasting), (Fault::Sink, false));
+    assert!(failure.hint.unwrap().contains("start what reads the pipe"));
+    let open = || tokio::net::unix::pipe::OpenOptions::new().open_receiver(&path).unwrap();
+    let reader = open();
+    assert_eq!(write(&mut sink, 2).await.failed, []);
+    drop(reader);
+    let failure = write(&mut sink, 3).await.failed.remove(0).1;
+    assert_eq!((failure.fault, failure.lasting), (Fault::Sink, false));
+    let mut reader = open();
+    assert_eq!(write(&mut sink, 4).await.failed, []);
+    drop(sink);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).await.unwrap();
+    assert!(text.lines().count() == 1 && text.contains("message 4"), "{text}");
+}
+
+#[tokio::test]
+async fn a_device_takes_a_line_without_a_disk() {
+    assert_eq!(write(&mut file("/dev/null".as_ref()), 1).await.failed, []);
+}
