@@ -16,6 +16,10 @@ const SLACK: &str = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/";
 const DISCORD: &str = "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js";
 const TELEGRAM: &str = "tgram://123456789:abcdefg_hijklmnop/12315544/";
 const TWO_CHATS: &str = "tgram://123456789:abcdefg_hijklmnop/12315544/67890";
+const THREE_CHATS: &str = "tgram://123456789:abcdefg_hijklmnop/12315544/67890/99999";
+const GCHAT: &str = "gchat://workspace/webhookkey/webhooktoken";
+const DINGTALK: &str = "dingtalk://abcdefg0123456789";
+const PROWL: &str = "prowl://0123456789012345678901234567890123456789";
 const NTFY: &str = "ntfys://ntfy.example.com/alerts";
 const GOTIFY: &str = "gotifys://gotify.example.com/Ab.c1234567890d";
 const TEAMS: &str = "workflows://teams.example.com:443/643e8cc5c1b64a9d8dd7e1a1a0a0a0a0/iEjtuYm7RvXk8wJ9ZzX2/";
@@ -42,6 +46,9 @@ impl Service {
             "teams.example.com",
             "mm.example.com",
             "rocket.example.com",
+            "chat.googleapis.com",
+            "oapi.dingtalk.com",
+            "api.prowlapp.com",
         ];
         let certificate = Certificate::of(&names);
         std::fs::write(folder.path().join("ca.pem"), &certificate.ca_pem).unwrap();
@@ -164,15 +171,60 @@ async fn a_text_of_wide_characters_or_one_endless_line_is_within_the_limit_too()
 #[tokio::test]
 async fn nobody_is_called_by_what_a_container_logs() {
     let service = Service::start().await;
-    for url in [DISCORD, MATTERMOST] {
-        let text = text(&service.told(url, &text_message(1, "s", "@everyone @here <@&123> <@!5> a@example.com")).await);
-        for call in ["@everyone", "@here", "@&", "@!"] {
+    let calls =
+        ["@everyone", "@HERE", "@somebody", "<@123>", "<@&123>", "<@!5>", "@**all**", "<users/all>", "<at>x</at>"];
+    for url in [DISCORD, MATTERMOST, GCHAT, TELEGRAM, ROCKET, TEAMS, DINGTALK] {
+        let written = format!("{} a@example.com", calls.join(" "));
+        let received = service.told(url, &text_message(1, &format!("{} s", calls[0]), &written)).await;
+        let text = String::from_utf8(received.body).unwrap().replace("&lt;", "<").replace("&gt;", ">");
+        for call in calls {
             assert!(!text.contains(call), "{url}: {text}");
         }
         assert!(text.contains("a@example.com"), "{text}");
     }
     let text = text(&service.told(SLACK, &text_message(1, "s", "<!channel> & co")).await);
     assert!(text.contains("&lt;!channel&gt; &amp; co"), "{text}");
+}
+
+#[tokio::test]
+async fn a_no_in_the_body_of_a_200_is_a_no() {
+    let service = Service::start().await;
+    for (url, no) in [
+        (TELEGRAM, r#"{"ok":false,"error_code":400,"description":"chat not found"}"#),
+        (DINGTALK, r#"{"errcode":310000,"errmsg":"keywords not in content"}"#),
+        (PUSHOVER, r#"{"status":0,"errors":["user key is invalid"]}"#),
+        (ROCKET, r#"{"success":false,"error":"invalid-channel"}"#),
+    ] {
+        service.server.once(Reply::status(200, "", no));
+        let mut sink = service.sink(&service.config(url));
+        let sealed = sink.seal(&message(1, "web died")).unwrap();
+        let failure = only_failure(sink.deliver(&sealed).await);
+        assert_eq!((failure.fault, failure.lasting), (Fault::Message, false), "{url}: {failure}");
+        assert!(failure.error.contains("the service did not take the message"), "{failure}");
+        assert_eq!(sink.deliver(&sealed).await.failed, [], "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_telephone_rings_for_an_error_unless_the_url_says_how_loud() {
+    let service = Service::start().await;
+    let mut calm = message(1, "web started");
+    calm.notification.fields = vec![("severity".to_owned(), "info".to_owned())];
+    let said = |received: Received| {
+        let priority = received.header("x-priority").map(str::to_owned);
+        priority.unwrap_or_else(|| received.json()["priority"].to_string())
+    };
+    for (url, high, low) in [(NTFY, "high", "low"), (GOTIFY, "8", "0")] {
+        assert_eq!(said(service.told(url, &message(1, "web died")).await), high, "{url}");
+        assert_ne!(said(service.told(url, &calm).await), high, "{url}");
+        let quiet = format!("{url}?priority=low");
+        assert_eq!(said(service.told(&quiet, &message(1, "web died")).await), low, "{url}");
+    }
+    for (url, high) in [(PUSHOVER, "priority=1"), (PROWL, "priority=1")] {
+        let body = |received: Received| String::from_utf8(received.body).unwrap();
+        assert!(body(service.told(url, &message(1, "web died")).await).contains(high), "{url}");
+        assert!(!body(service.told(url, &calm).await).contains(high), "{url}");
+    }
 }
 
 #[tokio::test]
@@ -216,6 +268,40 @@ async fn of_several_chats_only_the_one_that_failed_is_told_again() {
         service.server.received().iter().map(|received| received.json()["chat_id"].to_string()).collect();
     assert_eq!(chats.len(), 3);
     assert_eq!(chats[0], chats[2]);
+}
+
+#[tokio::test]
+async fn a_chat_that_is_gone_or_closed_to_us_stops_no_other() {
+    let service = Service::start().await;
+    for (status, lasting) in [(410, true), (403, false), (401, false)] {
+        let mut sink = service.sink(&service.config(THREE_CHATS));
+        let mut sealed = sink.seal(&message(1, "web died")).unwrap();
+        service.server.once(Reply::status(status, "", "{}"));
+        let attempt = sink.deliver(&sealed).await;
+        assert_eq!(attempt.accepted, [Arc::from("chat 2/3"), Arc::from("chat 3/3")], "{status}");
+        let (chat, failure) = &attempt.failed[0];
+        assert_eq!((&**chat, failure.fault, failure.lasting), ("chat 1/3", Fault::Recipient, lasting), "{failure}");
+        // Alone in a later attempt it is still one of three, and after the third no it is given up.
+        sealed.pending = vec![Arc::clone(chat)];
+        for lasting in [lasting, true] {
+            service.server.once(Reply::status(status, "", "{}"));
+            let failure = only_failure(sink.deliver(&sealed).await);
+            assert_eq!((failure.fault, failure.lasting), (Fault::Recipient, lasting), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_every_chat_answers_is_about_the_sink() {
+    let service = Service::start().await;
+    for (status, lasting) in [(410, true), (403, false)] {
+        service.server.always(Reply::status(status, "", "{}"));
+        let mut sink = service.sink(&service.config(TWO_CHATS));
+        let sealed = sink.seal(&message(1, "web died")).unwrap();
+        let attempt = sink.deliver(&sealed).await;
+        assert_eq!(attempt.failed.len(), 2);
+        assert!(attempt.failed.iter().all(|(_, why)| (why.fault, why.lasting) == (Fault::Sink, lasting)), "{status}");
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ use super::webhook;
 /// The services and how their URLs begin, for hints and the manual.
 const FORMS: &str = "known are `slack://`, `discord://`, `tgram://`, `ntfy://`, `ntfys://`, `gotify://`, `gotifys://`, \
                      `workflows://` (Teams), `mmost://`, `rocket://`, `gchat://`, `zulip://`, `pover://`, `pbul://`, \
-                     `prowl://`, `bark://`, `signal://`, `hassio://` and `pagerduty://`, as Apprise writes them";
+                     `prowl://`, `bark://`, `signal://`, `hassio://`, `pagerduty://`, `dingtalk://`, `feishu://`, \
+                     `lark://`, `wecombot://` and `schan://`, as Apprise writes them";
 
 /// Messages to a chat or push service. The URL is written as for Apprise (<https://github.com/caronc/apprise/wiki>).
 ///

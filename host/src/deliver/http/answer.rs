@@ -1,5 +1,7 @@
 //! What an answer means for a message.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use ulid::Ulid;
 
@@ -31,7 +33,7 @@ fn verdict(url: &HttpUrl, answer: &Answer, hidden: &[String]) -> Result<(), Fail
         413 => (Fault::Message, true, Some("the message is too large for the receiver; a `template` makes it smaller")),
         _ => (Fault::Message, true, None),
     };
-    let retry_after = retry_after::retry_after(&answer.headers, &answer.body, Timestamp::now());
+    let retry_after = answer.retry_after();
     let error = format!("{url}: answer: {}", answer.words(url, hidden));
     Err(Failure { fault, lasting, retry_after, hint: hint.map(str::to_owned), ..Failure::down(error) })
 }
@@ -58,6 +60,11 @@ impl Tries {
 }
 
 impl Answer {
+    /// Returns how long the service wants to be left alone.
+    pub(in crate::deliver) fn retry_after(&self) -> Option<Duration> {
+        retry_after::retry_after(&self.headers, &self.body, Timestamp::now())
+    }
+
     /// The status and the beginning of the body, in one line and without what is secret: services repeat what they were
     /// sent.
     pub(in crate::deliver) fn words(&self, url: &HttpUrl, hidden: &[String]) -> String {

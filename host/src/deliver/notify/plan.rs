@@ -1,5 +1,7 @@
 //! What is asked of a service, and of whom.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -9,6 +11,9 @@ use super::fit::Text;
 use crate::config::HttpUrl;
 use crate::deliver::Failure;
 use crate::deliver::http::Request;
+
+/// Services whose URL takes a `priority`: 4 of 5 at ntfy, 8 of 10 at Gotify, 1 of 2 at Pushover and Prowl.
+const PRIORITIES: [&str; 4] = ["gotify", "ntfy", "prowl", "pushover"];
 
 /// Parts of a header shorter than this are no secrets.
 const SHORT: usize = 6;
@@ -28,6 +33,20 @@ pub(super) fn notification(text: &Text) -> Notification {
     };
     let format = if text.html { Format::Html } else { Format::Text };
     Notification::new(text.body.as_str()).title(text.title.as_str()).kind(kind).format(format)
+}
+
+/// Returns the URL of a service with the priority of a severity: `high` for `error`, so that a telephone rings where it does
+/// not for others. A URL that names a priority keeps it.
+pub(super) fn with_priority<'a>(url: &'a str, service: &str, severity: &str) -> Cow<'a, str> {
+    if severity != "error" || !PRIORITIES.contains(&service) {
+        return Cow::Borrowed(url);
+    }
+    let url = url.trim();
+    let (separator, named) = match url.split_once('?') {
+        None => ('?', false),
+        Some((_, query)) => ('&', query.split('&').any(|pair| pair.to_ascii_lowercase().starts_with("priority="))),
+    };
+    if named { Cow::Borrowed(url) } else { Cow::Owned(format!("{url}{separator}priority=high")) }
 }
 
 /// How many recipients can be told each on its own: one request for each, none of which needs the answer to another. 1 where

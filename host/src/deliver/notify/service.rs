@@ -22,7 +22,7 @@ pub(super) struct Shape {
     pub(super) html: bool,
     /// Whether only an empty line breaks a line.
     pub(super) paragraphs: bool,
-    /// Whether `@everyone` and the like in a text call everyone.
+    /// Whether a text can call people; see [`mention`](super::mention).
     pub(super) mentions: bool,
     /// Whether `&`, `<` and `>` are written out as for HTML, and count as what is written.
     pub(super) escaped: bool,
@@ -45,24 +45,30 @@ impl Shape {
         };
         match service {
             // Without a parse mode that Telegram knows, tocsin sends HTML.
-            "telegram" => Self { most: 4096, html: true, ..plain },
+            "telegram" => Self { most: 4096, html: true, mentions: true, ..plain },
             "discord" => Self { most: 2000, mentions: true, ..plain },
             // A longer one is made a file by the server.
             "ntfy" => Self { most: 4096, unit: Unit::Bytes, ..plain },
             "gotify" | "homeassistant" | "pushbullet" => Self { most: 30_000, ..plain },
             // What a block of text and a header may have; a message without blocks may be longer, but is not meant to be.
-            "slack" => Self { most: 3000, title: 150, escaped: true, ..plain },
+            "slack" => Self { most: 3000, title: 150, mentions: true, escaped: true, ..plain },
             // 28 KB with the card around it, in JSON, which writes some characters as two.
-            "workflows" => Self { most: 10_000, unit: Unit::Bytes, paragraphs: true, ..plain },
+            "workflows" => Self { most: 10_000, unit: Unit::Bytes, paragraphs: true, mentions: true, ..plain },
             "mattermost" => Self { mentions: true, ..plain },
             "rocketchat" => Self { most: 1000, mentions: true, ..plain },
-            "gchat" => Self { most: 4096, unit: Unit::Bytes, ..plain },
+            "gchat" => Self { most: 4096, unit: Unit::Bytes, mentions: true, ..plain },
             "zulip" => Self { most: 10_000, title: 60, mentions: true, ..plain },
             "pushover" => Self { most: 1024, ..plain },
             "prowl" => Self { most: 10_000, ..plain },
             "pagerduty" => Self { most: 1024, ..plain },
             // 4 KB with what is around it, in JSON.
             "bark" => Self { most: 1500, unit: Unit::Bytes, ..plain },
+            // 20 KB; a longer text is refused.
+            "dingtalk" | "feishu" | "lark" => Self { most: 18_000, unit: Unit::Bytes, mentions: true, ..plain },
+            // 2048 bytes; a longer text is cut.
+            "wecombot" => Self { most: 2048, unit: Unit::Bytes, mentions: true, ..plain },
+            // Markdown of 32 KB with a title of 32 characters.
+            "serverchan" => Self { most: 30_000, unit: Unit::Bytes, title: 32, paragraphs: true, ..plain },
             "signal" => Self { most: 2000, ..plain },
             _ => plain,
         }
