@@ -9,6 +9,7 @@ use dockbell::deliver::email::{Email, Limits};
 use dockbell::deliver::{Alarm, Attempt, Failure, Outbox, Retry, Sink, Sinks, Trouble, Undelivered, Waits};
 use dockbell::message::{Alternative, Batch, Message, Notification, Phase};
 use dockbell::store::{Filter, NewMessage, Opened, Options, Place, Seal, Store, Summary};
+use jiff::{SignedDuration, Timestamp};
 
 /// The name that test messages give the machine.
 pub const HOST: &str = "host-1";
@@ -166,7 +167,11 @@ impl Post {
             notes: vec![],
             between: String::new(),
         };
-        self.sinks.seal(sink, &Arc::from([message.clone()]), Some(&batch)).await
+        let mut messages = self.sinks.seal(sink, &Arc::from([message.clone()]), Some(&batch)).await;
+        // Test messages were sealed on a fixed day; their time begins now all the same.
+        let deadline = Timestamp::now() + SignedDuration::from_hours(24);
+        messages.iter_mut().for_each(|message| message.deadline = Some(deadline));
+        messages
     }
 
     /// Puts messages that were written already into the store, and wakes the worker.

@@ -207,13 +207,13 @@ impl Worker {
             let outcome = match failure.fault {
                 Fault::Message if failure.lasting && outgoing.plainer.is_some() => {
                     plainer = Some(failure.clone());
-                    Outcome::Pending(failure.error.clone())
+                    Outcome::Pending(failure.to_string())
                 }
                 Fault::Message | Fault::Recipient if failure.lasting => {
                     refused = refused.or(Some(failure.clone()));
-                    Outcome::Dead(failure.error.clone())
+                    Outcome::Dead(failure.to_string())
                 }
-                _ => Outcome::Pending(failure.error.clone()),
+                _ => Outcome::Pending(failure.to_string()),
             };
             recipients.push((recipient, outcome));
             match failure.fault {
@@ -252,7 +252,8 @@ impl Worker {
             ambiguous,
             plainer: plainer.is_some(),
         };
-        let refused = refused.map(|failure| failure.error);
+        // In one line, since it goes into the log and into a message.
+        let refused = refused.map(|failure| failure.to_string().replace('\n', "; "));
         let given_up = || format!("it was tried until its time was over: {}", end.outcome);
         let dead = refused.or_else(|| (then == Then::GiveUp).then(given_up));
         self.end(outgoing, end, dead).await
