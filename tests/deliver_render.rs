@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use dockbell::config::{FileConfig, NotifyConfig, Output, SinkConfig, StdoutConfig};
+use dockbell::config::{EmailConfig, FileConfig, NotifyConfig, Output, SinkConfig, StdoutConfig};
 use dockbell::deliver::Sink;
 use dockbell::message::Message;
-use dockbell_tests::deliver::{HOST, email, form, hook, sink, text_message, webhook_to};
-use mailparse::parse_mail;
+use dockbell_tests::deliver::{HOST, email, form, hook, message, sink, text_message, webhook_to};
+use mailparse::{MailHeaderMap, parse_mail};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Most bytes of a mail, as documented.
@@ -139,4 +139,44 @@ fn a_text_of_very_many_lines_is_cut_and_says_so() {
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines[19_999], "19999");
     assert_eq!(&lines[20_000..], ["", &format!("[cut here: 108889 of {} bytes are shown]", text.len())]);
+}
+
+#[test]
+fn any_number_of_recipients_makes_a_header_that_servers_take() {
+    for (count, shown) in [(1, 1), (42, 42), (50, 50), (51, 50), (500, 50)] {
+        let to: Vec<String> = (0..count).map(|number| format!("somebody-{number:03}@example.com")).collect();
+        // Each is listed twice.
+        let config = EmailConfig { to: [to.clone(), to.clone()].concat(), ..email(25) };
+        let sealed = sink(&config).seal(&message(1, "web died")).unwrap();
+        assert_eq!(sealed.pending.iter().map(|to| to.to_string()).collect::<Vec<_>>(), to, "all get it, once");
+        assert_is_a_mail_within_the_limits(&sealed.bytes);
+        let mail = parse_mail(&sealed.bytes).unwrap();
+        let named = mailparse::addrparse_header(mail.headers.get_first_header("To").unwrap()).unwrap();
+        assert_eq!(named.count_addrs(), shown);
+        let told = mail.headers.get_first_value("X-Dockbell-Recipients");
+        let said = format!("{count}, of whom {} are not named in To", count - shown);
+        assert_eq!(told, (count > shown).then_some(said));
+    }
+}
+
+#[test]
+fn two_names_that_differ_look_different_in_every_form_of_a_mail() {
+    let mail = |name: &str| {
+        let mut message = text_message(1, &format!("{name} died"), &format!("{name} died, exit 137\n"));
+        message.notification.alternatives.push(form("text/html", &format!("<p>{name} died</p>")));
+        let sealed = sink(&email(25)).seal(&message).unwrap();
+        let mail = parse_mail(&sealed.bytes).unwrap();
+        let mut seen = vec![mail.headers.get_first_value("Subject").unwrap()];
+        seen.extend(mail.subparts.iter().map(|part| part.get_body().unwrap()));
+        seen
+    };
+    let plain = mail("web");
+    for hidden in
+        ["we\u{200b}b", "we\u{200d}b", "web\u{fe0f}", "w\u{ad}eb", "web\u{e0041}", "web\u{3164}", "we\u{2060}b"]
+    {
+        for (of_plain, of_hidden) in plain.iter().zip(mail(hidden)) {
+            assert_ne!(of_plain, &of_hidden);
+            assert!(of_hidden.contains('\u{fffd}'), "{of_hidden:?}");
+        }
+    }
 }

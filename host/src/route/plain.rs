@@ -10,7 +10,7 @@ use crate::message::{Alternative, Batch, Notification, Phase};
 use crate::text;
 
 /// Bytes kept of a name or value.
-const MAX_VALUE: usize = 200;
+const MAX_VALUE: usize = 400;
 
 /// Renders batches as plain text.
 #[derive(Debug, Clone)]

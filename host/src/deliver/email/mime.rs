@@ -10,7 +10,7 @@ use crate::message::{Alternative, Message};
 use crate::text;
 
 /// Most bytes of a mail. Postfix takes 10,240,000 by default, some services a tenth; readers do not read more.
-const MAIL: usize = 1 << 20;
+pub(super) const MAIL: usize = 1 << 20;
 /// What the header of the mail may take of it: 8 KiB for the recipients, a subject of 900 bytes encoded, and the rest.
 const HEADERS: usize = 24 << 10;
 /// What the notes about forms that were left out may take of it, encoded.

@@ -124,11 +124,12 @@ impl Email {
         }
     }
 
-    /// Connects, logs in and leaves again without sending anything.
+    /// Writes a mail, connects, logs in and leaves again without sending anything.
     ///
     /// # Errors
-    /// What the server did not do.
+    /// What the server did not do, or why no mail can be written.
     pub async fn check(&self) -> Result<String, Failure> {
+        self.seal(&render::sample()).map_err(|error| Failure::down(error.to_string()))?;
         let mut connection = Connection::open(&self.server).await.map_err(|error| error.failure())?;
         connection.noop().await.map_err(|error| error.failure())?;
         connection.quit().await;

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::error::EmailError;
 use super::mime::{self, Content};
 use super::recipients::Recipients;
-use crate::message::Message;
+use crate::message::{Message, Notification, Phase};
 use crate::text;
 
 /// Longest value of a header that holds a name, such as a route's.
@@ -33,7 +33,7 @@ pub(super) struct Mails {
 /// Writes the mail that tells a message.
 ///
 /// # Errors
-/// Fails if lettre refuses the mail, or if it has a line that no server takes; neither is known to happen.
+/// Fails if lettre refuses the mail, or if servers would refuse its size or one of its lines; none is known to happen.
 pub(super) fn render(message: &Message, from: &Mailbox, to: &Recipients, hostname: &str) -> Result<Mails, EmailError> {
     let write = |content: Content| {
         let head = head(message, from, to, hostname)?;
@@ -41,17 +41,37 @@ pub(super) fn render(message: &Message, from: &Mailbox, to: &Recipients, hostnam
             Content::One(part) => head.singlepart(part),
             Content::Many(parts) => head.multipart(parts),
         };
-        let mail = mail.map_err(|error| EmailError::Write { error: error.to_string() })?.formatted();
-        match mail.split(|byte| *byte == b'\n').map(<[u8]>::len).max() {
-            Some(longest) if longest > LINE => Err(EmailError::Write {
-                error: format!("it has a line of {longest} bytes, at most {LINE} are allowed"),
-            }),
-            _ => Ok(Bytes::from(mail)),
-        }
+        sendable(mail.map_err(|error| EmailError::Write { error: error.to_string() })?.formatted())
     };
     let full = mime::full(message);
     let plain = mime::plainer(message, &full).map(write).transpose()?;
     Ok(Mails { full: write(full)?, plain })
+}
+
+/// Checks that a mail has no line and no size that servers refuse.
+fn sendable(mail: Vec<u8>) -> Result<Bytes, EmailError> {
+    let longest = mail.split(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap_or_default();
+    let wrong = if longest > LINE {
+        format!("it has a line of {longest} bytes, at most {LINE} are allowed")
+    } else if mail.len() > mime::MAIL {
+        format!("it has {} bytes, at most {} are allowed", mail.len(), mime::MAIL)
+    } else {
+        return Ok(Bytes::from(mail));
+    };
+    Err(EmailError::Write { error: wrong })
+}
+
+/// Returns a message to try whether mails can be written as the sink is configured.
+pub(super) fn sample() -> Message {
+    Message {
+        id: ulid::Ulid::generate(),
+        route: "check".into(),
+        group: String::new(),
+        phase: Phase::First,
+        sealed_at: Timestamp::now(),
+        total: 0,
+        notification: Notification { subject: "check".to_owned(), alternatives: Vec::new(), fields: Vec::new() },
+    }
 }
 
 fn head(message: &Message, from: &Mailbox, to: &Recipients, hostname: &str) -> Result<MessageBuilder, EmailError> {
