@@ -2,27 +2,27 @@
 
 use std::borrow::Cow;
 
-/// The text without what could deceive a reader or drive a terminal: control characters and the escape sequences they
-/// begin, and marks that change the direction of text (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069). A line break
-/// or a tab becomes one space.
+/// Returns the text as one line in which every character is seen.
+///
+/// What could drive a terminal, reorder the line or hide within a name becomes U+FFFD, as in dockbell itself: two names that
+/// differ look different. These are control characters (of an escape sequence its first one), marks that change the direction
+/// of text, and what Unicode lists as `Default_Ignorable_Code_Point`, such as zero-width spaces and tags. Joiners and variation
+/// selectors stay where they change how the character before them looks. A line break or a tab becomes one space.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
+    let mut before = '\0';
+    for char in text.chars() {
         match char {
-            '\u{1b}' => skip_escape(&mut chars),
-            // The one-character form of `ESC [`.
-            '\u{9b}' => skip_parameters(&mut chars),
             '\n' | '\r' | '\t' => {
                 if !clean.ends_with(' ') {
                     clean.push(' ');
                 }
             }
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
-            char if char.is_control() => {}
-            char => clean.push(char),
+            hidden if is_hidden(hidden) && !joins(before, hidden) => clean.push(char::REPLACEMENT_CHARACTER),
+            seen => clean.push(seen),
         }
+        before = char;
     }
     clean
 }
@@ -36,36 +36,44 @@ pub fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(text.chars().take(limit.saturating_sub(1)).chain(['…']).collect())
 }
 
-/// What follows `ESC`: a control sequence, a string up to its end, or one character.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    match chars.peek() {
-        Some('[') => {
-            chars.next();
-            skip_parameters(chars);
-        }
-        // Window titles, hyperlinks and the like, up to BEL or `ESC \`. An unfinished one swallows the rest, as it
-        // would in a terminal.
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            while let Some(char) = chars.next() {
-                if char == '\u{7}' || char == '\u{9c}' {
-                    return;
-                }
-                if char == '\u{1b}' {
-                    chars.next_if_eq(&'\\');
-                    return;
-                }
-            }
-        }
-        Some(' '..='~') => {
-            chars.next();
-        }
-        _ => {}
+/// Whether a character is not seen, or steers what is. The same list as in dockbell's `text.rs`.
+fn is_hidden(char: char) -> bool {
+    match char {
+        '\u{2028}' | '\u{2029}' => true,
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' => true,
+        char => char.is_control(),
     }
 }
 
-fn skip_parameters(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    while chars.next_if(|char| matches!(char, ' '..='?')).is_some() {}
-    chars.next_if(|char| matches!(char, '@'..='~'));
+/// Whether a joiner or variation selector changes how the character before it looks: a letter of a script that joins, a symbol
+/// or an emoji. After a Latin letter or a digit it only hides.
+fn joins(before: char, char: char) -> bool {
+    match char {
+        '\u{200c}' | '\u{200d}' => {
+            matches!(before, '\u{620}'..='\u{1fff}' | '\u{2190}'..='\u{2bff}' | '\u{fe0f}' | '\u{1f000}'..='\u{1faff}')
+                && (before == '\u{fe0f}' || !is_hidden(before))
+        }
+        '\u{fe0e}' | '\u{fe0f}' => {
+            matches!(before, '\u{2100}'..='\u{2bff}' | '\u{3030}' | '\u{303d}' | '\u{1f000}'..='\u{1faff}')
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -73,20 +81,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_deceives_is_removed_and_the_rest_is_kept() {
+    fn what_deceives_is_shown_and_the_rest_is_kept() {
         let cases = [
-            ("plain ä 漢 👩\u{200d}🚀", "plain ä 漢 👩\u{200d}🚀"),
-            ("a\0b\u{7}c\u{7f}d\u{85}e", "abcde"),
+            ("plain ä 漢 👩\u{200d}🚀 ⚠\u{fe0f} می\u{200c}شود", "plain ä 漢 👩\u{200d}🚀 ⚠\u{fe0f} می\u{200c}شود"),
+            ("a\0b\u{7}c\u{7f}d\u{85}e", "a�b�c�d�e"),
             ("a\r\nb\tc\n\n\nd", "a b c d"),
-            ("\u{1b}[31;1mred\u{1b}[0m", "red"),
-            ("\u{9b}31mred", "red"),
-            ("\u{1b}]0;title\u{7}text", "text"),
-            ("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
-            ("\u{1b}]0;never ends", ""),
-            ("\u{1b}cafter", "after"),
-            ("end\u{1b}", "end"),
-            ("end\u{1b}[", "end"),
-            ("\u{202e}evil\u{202c}\u{2066}x\u{2069}\u{200f}\u{61c}", "evilx"),
+            ("\u{1b}[31;1mred\u{1b}[0m", "�[31;1mred�[0m"),
+            ("\u{9b}31mred", "�31mred"),
+            ("\u{1b}]0;title\u{7}text", "�]0;title�text"),
+            ("\u{1b}]0;never ends", "�]0;never ends"),
+            ("\u{202e}evil\u{202c}\u{2066}x\u{2069}\u{200f}\u{61c}", "�evil��x���"),
+            ("we\u{200b}b we\u{200d}b web\u{fe0f} w\u{ad}eb web\u{e0041} web\u{3164}", "we�b we�b web� w�eb web� web�"),
         ];
         for (text, expected) in cases {
             assert_eq!(clean(text), expected, "{text:?}");
