@@ -16,6 +16,14 @@ use dockbell_tests::program::{Ended, Program, program};
 use tempfile::TempDir;
 
 const DOCKBELL: &str = env!("CARGO_BIN_EXE_dockbell-under-test");
+
+/// The program, with a cache that the tests share: to compile takes long in a debug build.
+fn dockbell() -> Command {
+    let mut command = program(DOCKBELL);
+    command.env("DOCKBELL_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("named-files"));
+    command
+}
+
 /// What every refusal of what is not a file says.
 const NOT_A_FILE: &str = "it is not a file but a pipe, a socket or a device";
 
@@ -99,7 +107,7 @@ fn certificates() {
             let config = odd.folder.path().join("dockbell.toml");
             fs::write(&config, text.replace("FILE", &format!("\"{}\"", path.display()))).unwrap();
             let Ended { status, output, log } =
-                Program::start(program(DOCKBELL).args(["check", "--config"]).arg(&config)).ended();
+                Program::start(dockbell().args(["check", "--config"]).arg(&config)).ended();
             assert_eq!(status.code(), Some(1), "{text}: {output}{log}");
             assert!(format!("{output}{log}").contains(said), "{text}: {output}{log}");
         }
@@ -120,7 +128,7 @@ fn files_that_the_command_line_names() {
             &["plugin", "test", "match", "--events", events, "--config", &format!("@{path}")],
             &["plugin", "inspect", path],
         ] {
-            let Ended { status, output, log } = Program::start(program(DOCKBELL).args(arguments)).ended();
+            let Ended { status, output, log } = Program::start(dockbell().args(arguments)).ended();
             assert_eq!((status.code(), &*output), (Some(1), ""), "{arguments:?}: {log}");
             assert!(log.contains(said) && log.contains(path), "{arguments:?}: {log}");
         }
@@ -135,7 +143,7 @@ fn a_recording_may_come_through_a_pipe() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let to = pipe.clone();
     thread::spawn(move || fs::write(to, container("die").name("web").line() + "\n"));
-    let Ended { status, output, log } = Program::start(program(DOCKBELL).arg("replay").arg(&pipe)).ended();
+    let Ended { status, output, log } = Program::start(dockbell().arg("replay").arg(&pipe)).ended();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(output.contains("web die"), "{output}");
 }

@@ -235,7 +235,7 @@ async fn in_the_directory_of_another_user_it_does_not_start() {
     let Ended { status, log, .. } = Program::start(&mut command).ended();
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("it belongs to user 0, and dockbell runs as user 65534"), "{log}");
-    assert!(log.contains("\nhint: `chown 65534` it"), "{log}");
+    assert!(log.contains("\nhint: `chown -R 65534` it"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -161,7 +161,7 @@ fn a_directory_of_another_user_is_named_with_both_users() {
     let words: Vec<String> = said(&mut other).collect();
     other.wait().unwrap();
     let told = "it belongs to user 0, and dockbell runs as user 65534";
-    assert!(words.iter().any(|line| line.contains(told) && line.contains(" | hint: `chown 65534` it")), "{words:?}");
+    assert!(words.iter().any(|line| line.contains(told) && line.contains(" | hint: `chown -R 65534` it")), "{words:?}");
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn root_does_not_keep_its_state_in_the_directory_of_another_user_but_can_l
     give(12345);
     let error = try_open(directory.path(), &Options::default()).unwrap_err().to_string();
     assert!(error.contains("it belongs to user 12345, and dockbell runs as user 0"), "{error}");
-    assert!(error.contains("\nhint: `chown 0` it, or run dockbell as user 12345"), "{error}");
+    assert!(error.contains("\nhint: `chown -R 0` it, or run dockbell as user 12345"), "{error}");
     Reader::open(directory.path()).unwrap();
     // A file of somebody else in our own directory.
     give(0);

@@ -73,8 +73,13 @@ impl Directory {
     /// # Errors
     /// Fails if it cannot be made or opened, and with an [`Unsafe`] if another user could tamper with it.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        Self::open(path, me())
+        let path = std::path::absolute(path)?;
+        // Nothing is made where another user decides where that is.
+        if let Some(above) = path.ancestors().find(|above| above.exists()).filter(|above| *above != path) {
+            resolve(above, &trusted(me()))?;
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        Self::open(&path, me())
     }
 
     /// Opens a directory of this user or, for root, of any user: to read what is there, not to write.
@@ -135,7 +140,7 @@ impl Directory {
     }
 
     /// Opens a file, which must be a regular one that belongs to the owner of the directory. With `CREATE` a new file is for
-    /// its owner alone.
+    /// its owner alone. `TRUNC` would empty a file before it is looked at.
     ///
     /// # Errors
     /// Fails if it cannot be opened, and with an [`Unsafe`] if another user may have put it there or may write to it.
@@ -277,7 +282,7 @@ fn check_owner(path: &Path, found: u32, owner: u32) -> io::Result<()> {
     }
     let me = me();
     let problem = format!("it belongs to user {found}, and dockbell runs as user {me}");
-    Err(Unsafe::error(path, problem, format!("`chown {owner}` it, or run dockbell as user {found}")))
+    Err(Unsafe::error(path, problem, format!("`chown -R {owner}` it, or run dockbell as user {found}")))
 }
 
 /// Refuses what every user may write to. In a sticky directory they cannot touch what others have put there.

@@ -248,7 +248,7 @@ impl Watch {
         };
         let undelivered = in_time(&store, deadline, closing).await?;
         if let Some(error) = gone {
-            // Files that are still open were written to as long as that was of use.
+            // What is still to be delivered is in files that no start will find.
             if !undelivered.sinks.is_empty() {
                 tracing::error!("{undelivered}; they are lost with the state directory");
             }

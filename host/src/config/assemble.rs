@@ -11,6 +11,7 @@ use super::value::Value;
 use super::{
     Config, EmailConfig, EngineConfig, PluginConfig, RouteConfig, SinkConfig, StdoutConfig, defaults, warnings,
 };
+use crate::text;
 
 /// What a section holds; none for an entry that was reported, so that its name is known nevertheless.
 type Entries<T> = BTreeMap<String, Option<T>>;
@@ -144,5 +145,5 @@ fn hostname(root: &mut Table<'_>, environment: &Environment, problems: &mut Vec<
 
 /// At most 253 characters (RFC 1035), none of which would break a line of mail or log.
 fn is_hostname(name: &str) -> bool {
-    (1..=253).contains(&name.len()) && !name.contains(|c: char| c.is_control() || c.is_whitespace())
+    (1..=253).contains(&name.len()) && !name.contains(|c: char| text::is_hidden(c) || c.is_whitespace())
 }

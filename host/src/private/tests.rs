@@ -36,6 +36,8 @@ fn a_directory_that_every_user_may_write_to_is_refused_also_above() {
     let above = base.path().join("open");
     let refused = refusal(Directory::create(&state));
     assert_eq!((&*refused.path, refused.hint.starts_with("`chmod o-w` it")), (&*above, true), "{refused}");
+    refusal(Directory::create(&above.join("new")));
+    assert!(!above.join("new").exists(), "nothing is made there");
     chmod(&above, 0o1777);
     Directory::create(&state).unwrap();
     chmod(&state, 0o777);
@@ -79,7 +81,7 @@ fn in_place_of_a_file_nothing_else_is_opened() {
     rustix::fs::mknodat(&directory, "pipe", FileType::Fifo, FILE_MODE, 0).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(base.path().join("socket")).unwrap();
     for name in ["link", "dangling", "pipe", "socket"] {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
+        let flags = OFlags::RDWR | OFlags::CREATE;
         let refused = refusal(directory.open_file(name, flags));
         assert_eq!((&*refused.problem, refused.path), ("it is not a regular file", base.path().join(name)));
         refusal(directory.inspect(name));
@@ -115,7 +117,7 @@ fn what_belongs_to_another_user_is_refused() {
     chown(&state, 12345);
     let refused = refusal(Directory::create(&state));
     assert_eq!(refused.problem, "it belongs to user 12345, and dockbell runs as user 0");
-    assert_eq!(refused.hint, "`chown 0` it, or run dockbell as user 12345");
+    assert_eq!(refused.hint, "`chown -R 0` it, or run dockbell as user 12345");
     Directory::open_to_read(&state).unwrap();
 
     chown(&state, 0);

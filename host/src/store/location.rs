@@ -3,13 +3,13 @@
 //! An open file outlives its name: where a state directory is removed, renamed or covered by a mount, the store goes on
 //! writing to what no next start will find, and a second instance can start at the same path.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::directory::unusable;
 use super::{StoreError, lock, open};
 use crate::private::Directory;
 
@@ -28,20 +28,9 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// Remembers the files that were opened in a directory which was named by `named`.
-    ///
-    /// # Errors
-    /// Fails if a file cannot be described.
-    pub(super) fn of(directory: &Directory, named: &Path) -> Result<Self, StoreError> {
-        let mut ids = [None; FILES.len()];
-        for (id, file) in ids.iter_mut().zip(FILES) {
-            let about = directory.inspect(file).map_err(|error| unusable(&directory.path().join(file), &error))?;
-            // The types differ between architectures.
-            #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-            let found = about.map(|about| (about.st_dev as u64, about.st_ino as u64));
-            *id = found;
-        }
-        Ok(Self { directory: named.to_owned(), ids })
+    /// Remembers the files that were opened in a directory, which is found by `named`.
+    pub(super) fn of(directory: &Directory, named: &Path) -> Self {
+        Self { directory: named.to_owned(), ids: FILES.map(|file| id(&directory.path().join(file)).ok().flatten()) }
     }
 
     /// Checks that the files are still found at their path. A path that cannot be looked at for another reason than that
@@ -50,21 +39,21 @@ impl Location {
     /// # Errors
     /// [`StoreError::Gone`] if other files or none are there.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        for (id, file) in self.ids.iter().zip(FILES) {
-            let found = match self.directory.join(file).symlink_metadata() {
-                Ok(about) => Some((about.dev(), about.ino())),
-                Err(error)
-                    if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
-                {
-                    None
-                }
-                Err(_) => continue,
-            };
-            if found != *id {
+        for (expected, file) in self.ids.iter().zip(FILES) {
+            if id(&self.directory.join(file)).is_ok_and(|found| found != *expected) {
                 return Err(StoreError::Gone { path: self.directory.clone() });
             }
         }
         Ok(())
+    }
+}
+
+/// Describes what is at a path; `None` if nothing is.
+fn id(path: &Path) -> std::io::Result<Option<Id>> {
+    match path.symlink_metadata() {
+        Ok(about) => Ok(Some((about.dev(), about.ino()))),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

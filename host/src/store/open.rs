@@ -194,8 +194,8 @@ fn open(directory: &Arc<Directory>, named: &Path, options: &Options, doubts: &[N
     // In a directory such as `/tmp`, somebody may have made the companions just before SQLite did.
     damage::check_owner(directory)?;
     migrate::migrate(&mut db, schema::VERSIONS, &path)?;
-    let location = Location::of(directory, named)?;
-    let home = Home { directory: Arc::clone(directory), lock: Arc::new(lock), location: Arc::new(location) };
+    let location = Arc::new(Location::of(directory, named));
+    let home = Home { directory: Arc::clone(directory), lock: Arc::new(lock), location };
     start(db, &path, Some(home), options, notices)
 }
 
