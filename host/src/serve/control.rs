@@ -154,23 +154,24 @@ async fn connect(state: &Path) -> Result<UnixStream, ControlError> {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => ControlError::NotRunning(state.to_owned()),
         _ => ControlError::NoAnswer { error, socket: state.join(NAME) },
     };
-    let owner = state.metadata().map_err(failed)?.uid();
+    let foreign = |problem| Err(ControlError::Foreign { problem, socket: state.join(NAME) });
+    let (me, owner) = (me(), state.metadata().map_err(failed)?.uid());
+    if !is_served(me, owner) {
+        return foreign(format!("the directory belongs to user {owner}, and this is user {me}"));
+    }
     let about = socket.symlink_metadata().map_err(failed)?;
-    let problem = if !about.file_type().is_socket() {
-        // Left by a copy of the directory, perhaps: nobody listens there.
+    if !about.file_type().is_socket() {
+        // Nobody listens on what a copy of the directory may have in its place.
         return Err(ControlError::NotRunning(state.to_owned()));
-    } else if !is_served(me(), owner) {
-        format!("the directory belongs to user {owner}, and this is user {}", me())
-    } else if about.uid() != owner {
-        format!("the socket belongs to user {}, and its directory to user {owner}", about.uid())
-    } else {
-        let stream = UnixStream::connect(&socket).await.map_err(failed)?;
-        match stream.peer_cred().map_err(failed)?.uid() {
-            server if is_served(server, owner) => return Ok(stream),
-            server => format!("it runs as user {server}, and its directory belongs to user {owner}"),
-        }
-    };
-    Err(ControlError::Foreign { problem, socket })
+    }
+    if about.uid() != owner {
+        return foreign(format!("the socket belongs to user {}, and its directory to user {owner}", about.uid()));
+    }
+    let stream = UnixStream::connect(&socket).await.map_err(failed)?;
+    match stream.peer_cred().map_err(failed)?.uid() {
+        server if is_served(server, owner) => Ok(stream),
+        server => foreign(format!("it runs as user {server}, and its directory belongs to user {owner}")),
+    }
 }
 
 /// Asks the program that runs with a state directory.
