@@ -21,13 +21,14 @@ fn client(engine: &HostileEngine) -> Engine {
 }
 
 /// Every form in which an answer of status 200 can have no end.
-fn endless() -> [(&'static str, Answer); 4] {
+fn endless() -> [(&'static str, Answer); 5] {
     let ok = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
     let text = |text: &str| text.repeat(PAGE / text.len());
     [
         ("a length", Answer::endless(format!("{ok}Content-Length: 1000000000000\r\n\r\n"), text("[1,"))),
         ("chunks", Answer::endless(format!("{ok}Transfer-Encoding: chunked\r\n\r\n"), text("3\r\n[1,\r\n"))),
         ("no length", Answer::endless(format!("{ok}Connection: close\r\n\r\n{{\"Id\":\""), text("x"))),
+        ("interim answers", Answer::endless(String::new(), text("HTTP/1.1 100 Continue\r\n\r\n"))),
         ("headers", Answer::endless(ok.to_owned(), text("X-More: yes\r\n"))),
     ]
 }
@@ -93,6 +94,7 @@ async fn an_answer_that_drips_ends_with_its_time() {
         }
         let took = began.elapsed();
         assert!(took <= Duration::from_secs(seconds + 1), "{path} took {took:?}");
+        engine.sent_until_closed(path).await;
     }
 }
 

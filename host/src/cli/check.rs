@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
+use futures_util::future::join_all;
 
 use super::{ConfigArgs, StateArgs};
 use crate::app::components::{self, Shelf};
 use crate::app::states::States;
 use crate::app::{routes, sinks};
 use crate::config::{Config, Environment};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::store::{MessageState, Place, Reader};
 use crate::text;
 
@@ -43,11 +44,11 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let shelf = Shelf::of(&args.state.place().unwrap_or(Place::Memory));
     plugins(&config, &shelf, &mut report).await;
     report.says("state", state(&args.state));
-    for (name, table) in &config.engines {
-        let described = match Engine::new(name.as_str().into(), table) {
-            Ok(engine) => engine.describe().await.map(|description| format!("{description} at {}", engine.address())),
-            Err(error) => Err(error),
-        };
+    let described = join_all(config.engines.iter().map(|(name, table)| async move {
+        let engine = Engine::new(name.as_str().into(), table)?;
+        Ok::<_, EngineError>(format!("{} at {}", engine.describe().await?, engine.address()))
+    }));
+    for (name, described) in config.engines.keys().zip(described.await) {
         report.says(&format!("engine {name}"), described);
     }
     match sinks::open(&config, None) {

@@ -133,7 +133,7 @@ impl Fault {
                     .to_owned()
             }
             Self::TooLarge { .. } => {
-                "no engine says as much: is something else at this address, or between dockbell and the engine?"
+                "no engine is known to say as much: is something else at this address, or do containers have very large labels?"
                     .to_owned()
             }
             Self::Answer { .. } => "is something between dockbell and the engine that changes answers?".to_owned(),

@@ -195,5 +195,5 @@ pub(super) fn fault_of(error: hyper::Error) -> Fault {
     if closed {
         return Fault::Broken("the other side closed it in the middle of an answer".to_owned());
     }
-    Fault::Broken(std::error::Error::source(&error).map_or_else(|| quoted(&error), |cause| quoted(cause)))
+    Fault::Broken(std::error::Error::source(&error).map_or_else(|| quoted(&error), quoted))
 }
