@@ -6,7 +6,7 @@ mod fixture;
 
 use std::sync::Arc;
 
-use dockbell::store::{Append, KEYS, Keep, Lines};
+use dockbell::store::{Append, ContainerState, Gap, KEYS, Keep, Lines, OpenGap};
 use fixture::{all_lines, both, noon, number, numbered, open};
 
 #[tokio::test]
@@ -81,6 +81,31 @@ async fn a_cursor_can_move_without_a_line() {
         assert_eq!(cursor.keys, [0, 7, 8]);
         let lines: Vec<_> = all_lines(&store, 0).await.iter().map(|(seq, line)| (*seq, number(line))).collect();
         assert_eq!(lines, [(1, 0), (3, 8)]);
+    }
+}
+
+#[tokio::test]
+async fn a_gap_is_kept_from_the_lines_that_report_it_to_those_of_the_comparison() {
+    for (_directory, store) in both() {
+        let (engine, other) = (store.appender("local"), store.appender("other"));
+        let open = OpenGap { from: 5, to: Some(7) };
+        let mut append = Append::clone(&numbered(0..1, 0));
+        append.moved.as_mut().unwrap().gap = Some(open);
+        engine.append(Arc::new(append)).await.unwrap().await.unwrap();
+        assert_eq!(store.cursor("local").await.unwrap().unwrap().gap, Some(open));
+        for gap in [Gap { from: 5, to: 7 }, Gap { from: 8, to: 9 }] {
+            let reported = Append { gap: Some(gap), ..Append::clone(&numbered(1..2, 0)) };
+            engine.append(Arc::new(reported.clone())).await.unwrap().await.unwrap();
+            other.append(Arc::new(reported)).await.unwrap().await.unwrap();
+        }
+        assert_eq!(store.cursor("local").await.unwrap().unwrap().gap, None);
+        assert_eq!(store.gaps("local").await.unwrap(), [Gap { from: 5, to: 7 }, Gap { from: 8, to: 9 }]);
+        let web = ContainerState { id: "web".to_owned(), state: "{}".to_owned() };
+        let compared = Append { compared: Some(vec![web.clone()]), ..Append::default() };
+        engine.append(Arc::new(compared)).await.unwrap().await.unwrap();
+        assert_eq!(store.gaps("local").await.unwrap(), []);
+        assert_eq!(store.containers("local").await.unwrap(), [web]);
+        assert_eq!(store.gaps("other").await.unwrap().len(), 2);
     }
 }
 

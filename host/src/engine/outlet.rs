@@ -146,3 +146,78 @@ fn own(event: Event) -> Batch {
     batch.push(event, &[]);
     batch
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{Receiver, queue};
+
+    /// An event of the engine at this second, and the position behind it.
+    fn batch(second: i64) -> Batch {
+        let nanos = second * 1_000_000_000;
+        let mut batch = own(Event { time_nanos: nanos, kind: "container".into(), ..Event::default() });
+        batch.moved = Some(Moved { last_nanos: Some(nanos), ..Moved::default() });
+        batch
+    }
+
+    /// An outlet, and a queue for so many of those.
+    fn outlet(events: usize) -> (Outlet, Receiver<Batch>) {
+        let (sender, receiver) = queue(u32::try_from(events * batch(0).weight()).unwrap());
+        (Outlet::new("local".into(), sender), receiver)
+    }
+
+    fn missed(batch: &Batch) -> Option<u64> {
+        batch.events[0].attribute("missed")?.parse().ok()
+    }
+
+    #[tokio::test]
+    async fn a_gap_is_told_once_though_there_is_room_for_single_events_again_and_again() {
+        const EVENTS: i64 = 2_000;
+        let (mut outlet, mut receiver) = outlet(64);
+        let mut batches = Vec::new();
+        for second in 0..EVENTS {
+            outlet.push(batch(second));
+            if second >= 100 && second % 2 == 0 {
+                batches.push(receiver.recv().await.unwrap());
+            }
+        }
+        while outlet.is_behind() {
+            batches.push(receiver.recv().await.unwrap());
+            outlet.tell_gap();
+        }
+        drop(outlet);
+        while let Some(batch) = receiver.recv().await {
+            batches.push(batch);
+        }
+        let gaps: Vec<_> = batches.iter().filter_map(missed).collect();
+        let told = batches.len() - gaps.len();
+        assert_eq!(told as u64 + gaps.iter().sum::<u64>(), 2_000, "each event is told or counted");
+        // An eighth of the queue is eight events, for which sixteen have to come.
+        assert!((2..=EVENTS as usize / 16).contains(&gaps.len()), "{} gaps", gaps.len());
+        for pair in batches.windows(2).filter(|pair| missed(&pair[1]).is_some()) {
+            let gap = pair[1].gap.unwrap();
+            assert_eq!(gap.from, pair[0].events[0].time_nanos, "from the last event before it");
+            assert_eq!(
+                (gap.to - gap.from) / 1_000_000_000,
+                missed(&pair[1]).unwrap().cast_signed(),
+                "to the last of it"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_gap_for_which_there_is_no_room_becomes_part_of_the_one_that_is_told() {
+        let (mut outlet, mut receiver) = outlet(8);
+        (10..20).for_each(|second| outlet.push(batch(second)));
+        let engine = Gap { from: 1_000_000_000, to: 30_000_000_000 };
+        outlet.tell_missing("the engine forgot", engine, Moved::default());
+        for _ in 10..18 {
+            assert_eq!(missed(&receiver.recv().await.unwrap()), None);
+        }
+        outlet.tell_gap();
+        let told = receiver.recv().await.unwrap();
+        assert_eq!(told.gap.unwrap().from, engine.from);
+        assert!(told.gap.unwrap().to >= engine.to);
+        assert!(!outlet.is_behind());
+    }
+}
