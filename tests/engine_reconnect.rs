@@ -127,6 +127,33 @@ async fn more_events_than_the_engine_remembers_are_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_events_than_the_engine_remembers_are_a_gap_though_none_was_read_before() {
+    let mut engine = ScriptedEngine::unix().await;
+    let mut watch = Watch::live(&engine).await;
+    engine.close();
+    assert_eq!(watch.next().await.action, "engine_lost");
+    for round in 0..2 {
+        let meanwhile: Vec<_> = (0..300).map(|_| container("start")).collect();
+        meanwhile.iter().for_each(|event| engine.send(event));
+        assert_eq!(watch.next().await.action, "engine_back");
+        for event in &meanwhile[44..] {
+            assert_eq!(watch.next().await.time_nanos, event.time_nanos());
+        }
+        let gap = watch.next().await;
+        assert_eq!(gap.action, "gap", "round {round}");
+        assert!(time(&gap, "from").as_nanosecond() < i128::from(meanwhile[0].time_nanos()));
+        assert_eq!(time(&gap, "to").as_nanosecond(), i128::from(meanwhile[44].time_nanos()));
+        // And again when the engine has forgotten the last event, which is a gap of its own.
+        engine.restart().await;
+        assert_eq!(watch.next().await.action, "engine_lost");
+        assert_eq!(watch.next().await.action, "engine_back");
+        assert_eq!(watch.next().await.action, "gap");
+        engine.close();
+        assert_eq!(watch.next().await.action, "engine_lost");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_the_engine_skipped_comes_with_the_next_connection() {
     let engine = ScriptedEngine::unix().await;
     let mut watch = Watch::live(&engine).await;

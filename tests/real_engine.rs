@@ -182,12 +182,60 @@ mod as_root {
     }
 
     #[test]
+    fn a_gap_is_told_once_with_who_died_in_it_though_the_program_is_killed_before_it_is_decided() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Dockerd::start(&folder.path().join("e")).unwrap();
+        let docker = Docker::at(&daemon.socket());
+        import_images(&docker);
+        let watching = || {
+            let mut command = program(DOCKBELL);
+            command.env("DOCKER_HOST", docker.host()).env("DOCKBELL_STATE", folder.path().join("state"));
+            let dockbell = Program::start(&mut command);
+            dockbell.logged("reads the events of");
+            dockbell
+        };
+        let dockbell = watching();
+        let web = Container::create(&docker, "web", &[], &["sleep", "600", "exit", "3"]).started();
+        let _ = told(&dockbell, &web, "start");
+        let mut outputs = vec![dockbell.terminate().output];
+        drop(daemon);
+        let daemon = Dockerd::start(&folder.path().join("e")).unwrap();
+        // What the engine repeats moves the position while the gap is not decided.
+        let other = Container::create(&docker, "other", &[], &["exit", "0"]).started();
+        other.told_to(&["wait"]);
+        for stop in [Program::kill, Program::terminate] {
+            let dockbell = watching();
+            if outputs.len() == 1 {
+                let _ = told(&dockbell, &other, "die");
+            }
+            outputs.push(stop(dockbell).output);
+        }
+        let dockbell = watching();
+        let died = told(&dockbell, &web, "die");
+        assert!(died.contains("exit "), "with its exit code: {died}");
+        outputs.push(dockbell.terminate().output);
+        let dockbell = watching();
+        thread::sleep(Duration::from_millis(2_500));
+        outputs.push(dockbell.terminate().output);
+        // A message that a kill left unanswered comes again.
+        let all = outputs.concat();
+        let lines: std::collections::BTreeSet<&str> = all.lines().collect();
+        let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+        assert_eq!(count("gap"), 1, "{all}");
+        assert_eq!(count(&format!("{} die", web.name())), 1, "{all}");
+        drop((web, other));
+        drop(daemon);
+    }
+
+    #[test]
     fn events_that_the_engine_dropped_while_dockbell_stood_still_are_found_and_the_engine_is_as_quick_as_before() {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Dockerd::start(&folder.path().join("e")).unwrap();
         let docker = Docker::at(&daemon.socket());
         import_images(&docker);
         let dockbell = watching(&docker);
+        let victim = Container::create(&docker, "victim", &[], &["sleep", "600"]).started();
+        let _ = told(&dockbell, &victim, "start");
         let renamed = Container::create(&docker, "renamed", &[], &[]);
         let id = renamed.told_to(&["inspect", "--format", "{{.Id}}"]);
         let signal = |signal: &str| {
@@ -203,9 +251,13 @@ mod as_root {
         signal("-STOP");
         // The engine holds some 1,300 events for a reader, the socket included; then it waits 100 ms for each and drops it.
         rename(1_500, "meanwhile");
+        victim.told_to(&["kill"]);
+        // Its events are no longer among those that the engine remembers.
+        rename(300, "forgotten");
         signal("-CONT");
         let output = dockbell.output(|output| output.contains("did not read fast enough"));
-        assert!(output.contains("meanwhile-1499"), "the last ones are told");
+        assert!(output.contains("forgotten-299"), "the last ones are told");
+        assert!(told(&dockbell, &victim, "die").contains("exit 137"), "who died among the others is found");
         let after = rename(50, "after");
         assert!(after < Duration::from_millis(60), "the engine no longer waits for us: {after:?}");
         assert!(dockbell.terminate().status.success());
