@@ -2,10 +2,12 @@
 //! sink, whatever the plugin made.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dockbell::config::{EmailConfig, FileConfig, NotifyConfig, Output, SinkConfig, StdoutConfig};
-use dockbell::deliver::Sink;
+use dockbell::deliver::{Sink, Sinks};
 use dockbell::message::Message;
 use dockbell_tests::deliver::{HOST, email, form, hook, message, sink, text_message, webhook_to};
 use mailparse::{MailHeaderMap, parse_mail};
@@ -111,6 +113,26 @@ fn line_breaks_alone_cost_a_mail_no_more_than_other_text() {
     println!("{of_words:?} for words, {of_breaks:?} for line breaks");
     assert!(of_breaks <= of_words * 5 + Duration::from_millis(20), "{of_breaks:?}, and {of_words:?} for words");
     assert_is_a_mail_within_the_limits(&sink.seal(&breaks).unwrap().bytes);
+}
+
+/// The test has one thread: work that is done on it lets nothing else run.
+#[tokio::test]
+async fn everything_else_goes_on_while_what_a_plugin_made_is_rendered() {
+    let sinks = Sinks::new([("ops".to_owned(), sink(&email(25)))]);
+    let mut large = text_message(1, "trouble", &format!("a{}b", "\n".repeat(250_000)));
+    large.notification.alternatives.push(form("text/html", &format!("a{}b", "\n".repeat(240_000))));
+    let messages: Arc<[Message]> = std::iter::repeat_n(large, 16).collect();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    let others = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(sinks.seal("ops", &messages, None).await.len(), 16);
+    assert!(turns.load(Ordering::Relaxed) > 100, "{turns:?}");
+    others.abort();
 }
 
 #[test]

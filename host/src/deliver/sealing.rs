@@ -59,7 +59,10 @@ impl Sinks {
         match self.rendering.run(work).await {
             Ok(written) => written,
             Err(unfinished) => {
-                tracing::error!(sink, "A message is cut to the beginning of its text: rendering it failed: {unfinished}.");
+                tracing::error!(
+                    sink,
+                    "A message is cut to the beginning of its text: rendering it failed: {unfinished}."
+                );
                 let brief: Vec<Message> = messages.iter().map(|message| brief(message, unfinished)).collect();
                 write(&place, sink, &brief, None, alarm)
             }
@@ -100,8 +103,10 @@ fn write(place: &Sink, sink: &str, messages: &[Message], batch: Option<&Batch>, 
 fn brief(message: &Message, why: Unfinished) -> Message {
     let told = &message.notification;
     let text = text::prefix(told.text(), BRIEF);
-    let note = format!("[{} of {} bytes of this message are shown, its text alone: {why}]", text.len(), told.text().len());
-    let severity = told.field("severity").map(|severity| ("severity".to_owned(), text::prefix(severity, 100).to_owned()));
+    let note =
+        format!("[{} of {} bytes of this message are shown, its text alone: {why}]", text.len(), told.text().len());
+    let severity =
+        told.field("severity").map(|severity| ("severity".to_owned(), text::prefix(severity, 100).to_owned()));
     Message {
         id: message.id,
         route: Arc::clone(&message.route),
@@ -188,7 +193,10 @@ mod tests {
             },
         };
         let told = brief(&message, Unfinished::Late(LIMIT)).notification;
-        assert_eq!((told.subject.as_str(), told.alternatives.len(), told.field("severity")), ("trouble", 1, Some("error")));
+        assert_eq!(
+            (told.subject.as_str(), told.alternatives.len(), told.field("severity")),
+            ("trouble", 1, Some("error"))
+        );
         let note = "\n\n[16384 of 20000 bytes of this message are shown, its text alone: it took longer than 10 s]\n";
         assert_eq!(told.text(), "ä".repeat(8192) + note);
     }

@@ -97,7 +97,7 @@ engine local lost, shop-cache-1 hit its memory limit, shop-web-1 start and 5 mor
             service shop/web
 09:11:27  shop-cache-1          hit its memory limit     redis:7
 09:11:28  shop-db-1             is unhealthy             postgres:16
-            service shop/db · com.example.note: <b>watch</b> & \"learn\" red
+            service shop/db · com.example.note: <b>watch</b> & \"learn\" �[31mred�[0m
 09:11:33  shop-web-1            keeps crashing (exit 1)  registry.example/shop/web:1.4.2
             service shop/web · restarted 4 times in 10 minutes
 09:11:39  shop-web-1            keeps crashing (exit 1)  registry.example/shop/web:1.4.2
