@@ -8,6 +8,11 @@ use crate::words::{duration, exit_code, show};
 const VALUE: usize = 200;
 /// How many attributes of an event are shown. An image may carry as many labels as it likes.
 const ATTRIBUTES: usize = 20;
+/// How many characters of a value are shown where the events of a mail have too much to say.
+const SHORT_VALUE: usize = 40;
+/// How many bytes the details of all events of a mail may have, as they are sent. Programs show the first 102 KB of a mail
+/// (Gmail), and its text is cut at 512 KiB.
+const ALL_DETAILS: usize = 96 << 10;
 /// How many lines of a text such as the end of a log are shown: the last ones.
 const LINES: usize = 20;
 
@@ -68,6 +73,59 @@ impl Details {
         details.more = attributes.count();
         details
     }
+}
+
+impl Details {
+    /// About how many bytes they have when they are sent: a mail has three for each byte that is not ASCII.
+    fn bytes(&self) -> usize {
+        let pairs = self.attributes.iter().map(|(name, value)| bytes(name) + bytes(value) + 5);
+        let texts = self.texts.iter().flat_map(|(name, lines)| lines.iter().chain([name]));
+        let facts = self.facts.iter().map(|fact| bytes(fact) + 3);
+        pairs.sum::<usize>() + texts.map(|line| bytes(line) + 16).sum::<usize>() + facts.sum::<usize>()
+    }
+
+    /// Shortens them to about `most` bytes: values first, then attributes and the older lines of texts are left out. The
+    /// facts stay.
+    fn shorten(&mut self, most: usize) {
+        for (_, value) in &mut self.attributes {
+            *value = show(value, SHORT_VALUE);
+        }
+        let mut all = self.bytes();
+        while all > most
+            && let Some((name, value)) = self.attributes.pop()
+        {
+            all -= bytes(&name) + bytes(&value) + 5;
+            self.more += 1;
+        }
+        for (_, lines) in &mut self.texts {
+            while all > most && lines.len() > 1 {
+                all -= bytes(&lines.remove(0)) + 16;
+            }
+        }
+    }
+}
+
+/// Gives each event of a mail its fair share: where all details together have too much, those with the most are shortened,
+/// and no event is left out for the sake of another's labels.
+pub(crate) fn share<'a>(all: impl Iterator<Item = &'a mut Details>) {
+    let mut all: Vec<_> = all.map(|details| (details.bytes(), details)).collect();
+    if all.iter().map(|(bytes, _)| bytes).sum::<usize>() <= ALL_DETAILS {
+        return;
+    }
+    all.sort_by_key(|(bytes, _)| *bytes);
+    let (mut left, mut others) = (ALL_DETAILS, all.len());
+    for (bytes, details) in all {
+        let equal = left / others;
+        if bytes > equal {
+            details.shorten(equal);
+        }
+        left = left.saturating_sub(bytes.min(equal));
+        others -= 1;
+    }
+}
+
+fn bytes(text: &str) -> usize {
+    text.bytes().map(|byte| if byte.is_ascii() { 1 } else { 3 }).sum()
 }
 
 fn fact(event: &Event, name: &str, value: &str, who: &str, what: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use dockbell_plugin::time::{Offset, Time};
 use dockbell_plugin::{Batch, Event};
 
 use crate::config::Config;
-use crate::details::Details;
+use crate::details::{Details, share};
 use crate::words::{Level, Words, show};
 
 /// How many kinds of events are counted by name.
@@ -59,7 +59,8 @@ impl Page {
         let engine = batch.events.first().map(|event| event.engine.as_str());
         let one_engine = engine.filter(|name| batch.events.iter().all(|event| event.engine == *name));
         let several = batch.events.len() > 1 && one_engine.is_none();
-        let rows: Vec<Row> = batch.events.iter().map(|event| Row::of(event, config.offset, several)).collect();
+        let mut rows: Vec<Row> = batch.events.iter().map(|event| Row::of(event, config.offset, several)).collect();
+        share(rows.iter_mut().map(|row| &mut row.details));
         let shown = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         let left_out = match batch.total.saturating_sub(shown) {
             0 => None,

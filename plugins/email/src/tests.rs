@@ -164,6 +164,32 @@ fn a_batch_that_holds_all_its_events_leaves_none_out() {
 }
 
 #[test]
+fn the_labels_of_some_containers_push_no_other_event_out_of_a_mail() {
+    let mut batch = large(100);
+    for (place, event) in batch.events.iter_mut().enumerate() {
+        // Every second one: as many and as long as are shown at all, and each character has four bytes.
+        if place % 2 == 0 {
+            event.attributes.extend((0..100).map(|label| (format!("label-{label}"), "🐙".repeat(500))));
+        } else {
+            event.attributes.push(("team".to_owned(), "ops".to_owned()));
+        }
+        event.attributes.retain(|(name, _)| name != "name");
+        event.attributes.push(("name".to_owned(), format!("c-{place}.")));
+    }
+    let mail = mail("{}", &batch);
+    let quoted = |text: &str| text.bytes().map(|byte| if byte.is_ascii() { 1 } else { 3 }).sum::<usize>();
+    // The host cuts the text at 512 KiB, as it is sent.
+    assert!(quoted(text(&mail)) < 200 << 10, "{}", quoted(text(&mail)));
+    assert!(quoted(text(&mail)) + quoted(html(&mail)) < 600 << 10, "{}", quoted(html(&mail)));
+    for place in 0..100 {
+        assert!(text(&mail).contains(&format!("c-{place}. ")), "{place}");
+        assert!(html(&mail).contains(&format!("c-{place}.<")), "{place}");
+    }
+    assert_eq!(text(&mail).matches("team: ops").count(), 50, "whoever has little keeps it");
+    assert!(text(&mail).contains("label-0: ") && text(&mail).contains(" more\n"));
+}
+
+#[test]
 fn a_batch_without_events_still_tells_its_notes() {
     let empty = Batch { notes: vec!["a gap of 3 s".into()], ..Batch::default() };
     let told = mail("{}", &empty);

@@ -175,7 +175,12 @@ fn own(event: &Event) -> (String, Level) {
         "plugin_failed" => (format!("{} failed", subject("plugin")), Level::Error),
         "plugin_recovered" => (format!("{} works again", subject("plugin")), Level::Good),
         "sink_failed" => (format!("{} failed", subject("sink")), Level::Error),
-        "dead_letter" => (format!("a message to {} was given up", subject("sink")), Level::Error),
+        "dead_letter" => match event.attribute("messages") {
+            Some(count) if count != "1" => {
+                (format!("{count} messages to {} were given up", subject("sink")), Level::Error)
+            }
+            _ => (format!("a message to {} was given up", subject("sink")), Level::Error),
+        },
         "reload_failed" => ("the new configuration cannot be used".to_owned(), Level::Error),
         "reloaded" => ("dockbell runs a new configuration".to_owned(), Level::Info),
         "started" => ("dockbell started".to_owned(), Level::Info),
