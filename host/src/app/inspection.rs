@@ -171,7 +171,7 @@ async fn recorded() -> anyhow::Result<Arc<Event>> {
 
 fn batch(event: &Arc<Event>) -> Batch {
     let mut collected = Collected::default();
-    collected.add(event, &mut 0);
+    collected.add(event);
     collected.seal(&"default".into(), "", Phase::First, Vec::new())
 }
 

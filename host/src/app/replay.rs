@@ -17,6 +17,7 @@ use crate::deliver::Sink;
 use crate::event::Event;
 use crate::message::Message;
 use crate::route::Route;
+use crate::route::room::Room;
 
 /// What a replay came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,7 +50,8 @@ pub async fn run(config: &Config, shelf: &Shelf, recording: &Path, output: Outpu
     let recording = Recording::open(recording, engine).await?;
     let runtime = routes::runtime()?;
     let plugins = routes::load_plugins(&components::fetch(config, shelf).await?, &runtime, &routes::Plugins::new())?;
-    let started = routes::start(config, &plugins, &States::fleeting(config), Telling::InWindows).await?;
+    let started =
+        routes::start(config, &plugins, &States::fleeting(config), Telling::InWindows, &Room::default()).await?;
     Replay::new(started, output)?.run(recording).await
 }
 

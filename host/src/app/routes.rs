@@ -15,6 +15,7 @@ use crate::route::filters::Guarded;
 use crate::route::formatter::RouteFormatter;
 use crate::route::group::Digest;
 use crate::route::plain::Plain;
+use crate::route::room::Room;
 
 /// Whether a run follows the clock or ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +82,8 @@ fn with_defaults(plugin: &PluginConfig, config: &Config) -> PluginConfig {
     plugin
 }
 
-/// Starts all routes, each with its own instances of its plugins, which go on with their states.
+/// Starts all routes, each with its own instances of its plugins, which go on with their states. Their open digests share
+/// the memory of `room`.
 ///
 /// # Errors
 /// The first plugin that cannot be used where a route names it.
@@ -90,13 +92,15 @@ pub async fn start(
     plugins: &Plugins,
     states: &States,
     telling: Telling,
+    room: &Room,
 ) -> Result<Vec<Started>, Refused> {
     let plain = Plain { hostname: config.hostname.clone(), zone: TimeZone::system() };
     let mut started = Vec::new();
     for (name, route) in &config.routes {
+        let digest = Digest::new(name, route).sharing(room);
         let digest = match telling {
-            Telling::InWindows => Digest::new(name, route),
-            Telling::AtEnd => Digest::new(name, route).at_end(),
+            Telling::InWindows => digest,
+            Telling::AtEnd => digest.at_end(),
         };
         let filters = start_filters(name, route, config, plugins, states).await?;
         let formatter = match plugins.get(&route.formatter) {

@@ -14,6 +14,7 @@ use crate::app::states::States;
 use crate::app::{routes, sinks};
 use crate::config::{Config, Environment};
 use crate::engine::{Engine, EngineError};
+use crate::route::room::Room;
 use crate::store::{MessageState, Place, Reader};
 use crate::text;
 
@@ -98,7 +99,8 @@ async fn plugins(config: &Config, shelf: &Shelf, report: &mut Report) {
     for name in config.routes.keys() {
         let mut one = config.clone();
         one.routes.retain(|other, _| other == name);
-        let started = routes::start(&one, &plugins, &States::fleeting(&one), routes::Telling::InWindows).await;
+        let started =
+            routes::start(&one, &plugins, &States::fleeting(&one), routes::Telling::InWindows, &Room::default()).await;
         let to = |started: Vec<routes::Started>| started.iter().map(|one| one.to.join(", ")).collect::<String>();
         report.says(&format!("route {name}"), started.map(|started| format!("tells {}", to(started))));
     }

@@ -8,8 +8,6 @@ use crate::event::Event;
 
 /// Most bytes kept for one batch: about 500 events. A mail has room for it beside its text.
 pub(super) const MOST: usize = 256 << 10;
-/// Most bytes kept for all batches of a route together.
-pub(super) const MOST_OF_ROUTE: usize = 16 << 20;
 
 /// An event as the bundled formatter `json` writes it: in the field names of the engine API.
 #[derive(Serialize)]

@@ -4,16 +4,25 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::between;
+use super::room::{Room, Taken};
+use super::shorten::shorten;
 use crate::event::Event;
 use crate::message::{Batch, Phase};
+use crate::text;
 
 /// Events kept from the beginning of a batch, and as many from its end.
 pub const EDGE: usize = 50;
 /// Different kinds and actions counted one by one; engines know about sixty, so only a broken or hostile one has more.
 const MAX_COUNTS: usize = 256;
 
-/// Events of one group that wait to be told; its size does not depend on how many there are.
-#[derive(Debug, Default)]
+/// Names of containers whose events were shortened that are named in a message.
+const NAMED: usize = 5;
+/// Most notes of merged batches.
+const MAX_NOTES: usize = 100;
+
+/// Events of one group that wait to be told; its size does not depend on how many there are, and all of them together take
+/// no more memory than their [`Room`] has.
+#[derive(Debug)]
 pub struct Collected {
     total: u32,
     counts: Vec<Count>,
@@ -24,6 +33,12 @@ pub struct Collected {
     between: String,
     /// Whether some of them did not fit.
     cut: bool,
+    /// The memory of the events that are kept, and of those between.
+    taken: Taken,
+    /// How many events are kept shortened, and of whom the first of them are.
+    shortened: (u32, Vec<String>),
+    /// How many events are not among those that are shown because there was no room.
+    not_kept: u32,
 }
 
 #[derive(Debug)]
@@ -33,36 +48,98 @@ struct Count {
     events: u32,
 }
 
+impl Default for Collected {
+    /// With a room of its own.
+    fn default() -> Self {
+        Self::within(&Room::default())
+    }
+}
+
 impl Collected {
+    /// Nothing yet, of events that take their memory from this room.
+    #[must_use]
+    pub fn within(room: &Room) -> Self {
+        Self {
+            total: 0,
+            counts: Vec::new(),
+            first: Vec::new(),
+            last: VecDeque::new(),
+            span_nanos: None,
+            between: String::new(),
+            cut: false,
+            taken: room.clone().take_nothing(),
+            shortened: (0, Vec::new()),
+            not_kept: 0,
+        }
+    }
+
     /// How many events wait.
     #[must_use]
     pub const fn total(&self) -> u32 {
         self.total
     }
 
-    /// Adds one event. `room` is what all batches together may still keep of the events between the first and the last
-    /// ones, in bytes.
-    pub fn add(&mut self, event: &Arc<Event>, room: &mut usize) {
+    /// Adds one event. It is counted in any case; it is kept, perhaps shortened, where there is room for it.
+    pub fn add(&mut self, event: &Arc<Event>) {
         self.total = self.total.saturating_add(1);
         self.count(&event.kind, &event.action);
         let time = event.time_nanos;
         self.span_nanos = Some(self.span_nanos.map_or((time, time), |(from, to)| (from.min(time), to.max(time))));
-        if self.first.len() < EDGE {
-            self.first.push(Arc::clone(event));
-            return;
+        let is_early = self.first.len() < EDGE && self.not_kept == 0;
+        if !is_early && self.last.len() == EDGE {
+            self.let_go();
         }
-        if self.last.len() == EDGE {
-            let leaves = self.last.pop_front();
-            if let Some(event) = leaves.filter(|_| !self.cut) {
-                let line = between::line(&event);
-                self.cut = self.between.len() + line.len() > between::MOST || line.len() > *room;
-                if !self.cut {
-                    *room -= line.len();
-                    self.between.push_str(&line);
-                }
+        let mut kept = self.keep(event);
+        // The newest says more than what came long before it.
+        while kept.is_none() && !self.last.is_empty() {
+            self.not_kept = self.not_kept.saturating_add(1);
+            self.let_go();
+            kept = self.keep(event);
+        }
+        match kept {
+            Some(event) if is_early => self.first.push(event),
+            Some(event) => self.last.push_back(event),
+            None => self.not_kept = self.not_kept.saturating_add(1),
+        }
+    }
+
+    /// Takes the memory for an event; `None` where there is none. The first event of a group is always kept: a message that
+    /// names nobody says nothing.
+    fn keep(&mut self, event: &Arc<Event>) -> Option<Arc<Event>> {
+        let offer = self.taken.room().offer();
+        let kept = if event.weight() <= offer { Arc::clone(event) } else { Arc::new(shorten(event, offer)) };
+        let weight = kept.weight();
+        if !self.taken.add(weight, 0) {
+            if !self.first.is_empty() || !self.last.is_empty() {
+                return None;
+            }
+            self.taken.add_anyway(weight);
+        }
+        if !Arc::ptr_eq(&kept, event) {
+            let (count, names) = &mut self.shortened;
+            *count = count.saturating_add(1);
+            let who = text::one_line(kept.who(), 60);
+            if names.len() <= NAMED && !names.contains(&who) {
+                names.push(who);
             }
         }
-        self.last.push_back(Arc::clone(event));
+        Some(kept)
+    }
+
+    /// Moves the first of the last events to those between, if there is room for its line.
+    fn let_go(&mut self) {
+        let Some(event) = self.last.pop_front() else { return };
+        self.taken.remove(event.weight());
+        if self.cut {
+            return;
+        }
+        let line = between::line(&event);
+        let most = between::MOST.saturating_sub(self.between.len());
+        // Only events in full may take the second half of the room.
+        self.cut = line.len() > most || !self.taken.add(line.len(), self.taken.room().limit() / 2);
+        if !self.cut {
+            self.between.push_str(&line);
+        }
     }
 
     fn count(&mut self, kind: &str, action: &str) {
@@ -80,8 +157,10 @@ impl Collected {
     }
 
     /// Makes a batch of what waits and begins anew.
-    pub fn seal(&mut self, route: &Arc<str>, group: &str, phase: Phase, notes: Vec<String>) -> Batch {
-        let mut taken = std::mem::take(self);
+    pub fn seal(&mut self, route: &Arc<str>, group: &str, phase: Phase, mut notes: Vec<String>) -> Batch {
+        let next = Self::within(self.taken.room());
+        let mut taken = std::mem::replace(self, next);
+        notes.extend(taken.notes());
         taken.counts.sort_by_key(|count| std::cmp::Reverse(count.events));
         let mut events = taken.first;
         events.extend(taken.last);
@@ -101,6 +180,32 @@ impl Collected {
             between: taken.between,
         }
     }
+
+    /// What a message must say about events that are not in it in full.
+    fn notes(&self) -> impl Iterator<Item = String> + use<> {
+        let (count, names) = &self.shortened;
+        let shortened = (*count > 0).then(|| {
+            let more = if names.len() > NAMED { " and others" } else { "" };
+            let names = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+            format!(
+                "{} too long to be kept whole, long values of labels are cut: {names}{more}",
+                events(*count, "is", "are")
+            )
+        });
+        let not_kept = (self.not_kept > 0).then(|| {
+            let limit = self.taken.room().limit() >> 20;
+            format!(
+                "{} counted but not kept: all open digests together have {limit} MiB of memory",
+                events(self.not_kept, "is", "are")
+            )
+        });
+        shortened.into_iter().chain(not_kept)
+    }
+}
+
+/// `1 event is`, `3 events are`.
+fn events(count: u32, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 event {one}") } else { format!("{count} events {many}") }
 }
 
 /// One batch that tells what several of the same group would have told, the earliest first; as exact as they are.
@@ -137,89 +242,17 @@ pub fn merge(mut earlier: Vec<Batch>, later: Batch) -> Batch {
         }
         all.between.truncate(all.between.floor_char_boundary(between::MOST));
         all.between.truncate(all.between.rfind('\n').map_or(0, |end| end + 1));
-        all.notes.extend(next.notes);
+        for note in next.notes {
+            if all.notes.len() < MAX_NOTES && !all.notes.contains(&note) {
+                all.notes.push(note);
+            } else if all.notes.len() == MAX_NOTES {
+                all.notes.push("there were further notes".to_owned());
+            }
+        }
     }
     all.counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     all
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(number: i64, action: &str) -> Arc<Event> {
-        Arc::new(Event { kind: "container".into(), action: action.into(), time_nanos: number, ..Event::default() })
-    }
-
-    #[test]
-    fn counts_are_exact_and_the_first_and_last_events_are_kept() {
-        let (mut collected, mut room) = (Collected::default(), 10_000);
-        for number in 0..10_000 {
-            collected.add(&event(number, if number % 4 == 0 { "die" } else { "start" }), &mut room);
-        }
-        let batch = collected.seal(&"all".into(), "", Phase::Digest, vec![]);
-        assert_eq!(batch.total, 10_000);
-        assert_eq!(batch.counts, [("container start".to_owned(), 7_500), ("container die".to_owned(), 2_500)]);
-        assert_eq!(batch.span_nanos, (0, 9_999));
-        let times: Vec<i64> = batch.events.iter().map(|event| event.time_nanos).collect();
-        assert_eq!(times, (0..50).chain(9_950..10_000).collect::<Vec<_>>());
-        assert!((9_000..=10_000).contains(&batch.between.len()), "{}", batch.between.len());
-        let next: serde_json::Value = serde_json::from_str(batch.between.lines().next().unwrap()).unwrap();
-        assert_eq!((&next["timeNano"], &next["Action"]), (&50.into(), &"start".into()));
-        assert_eq!(collected.total(), 0);
-    }
-
-    #[test]
-    fn an_engine_that_invents_actions_does_not_grow_the_counts_without_end() {
-        let mut collected = Collected::default();
-        for number in 0..1_000 {
-            collected.add(&event(number, &format!("action-{number}")), &mut 0);
-        }
-        let batch = collected.seal(&"all".into(), "", Phase::Digest, vec![]);
-        assert_eq!(batch.counts.iter().map(|(_, count)| count).sum::<u32>(), 1_000);
-        assert_eq!(batch.counts[0], ("other events".to_owned(), 744));
-    }
-
-    #[test]
-    fn merged_batches_count_everything_and_keep_the_first_and_the_last_events() {
-        let batch = |numbers: std::ops::Range<i64>, action: &str| {
-            let mut collected = Collected::default();
-            numbers.for_each(|number| collected.add(&event(number, action), &mut 1_000_000));
-            collected.seal(&"all".into(), "shop", Phase::Digest, vec![])
-        };
-        assert_eq!(merge(vec![batch(0..1, "die")], batch(1..2, "start")).events.len(), 2);
-        let merged = merge(vec![batch(0..40, "die"), batch(40..140, "start")], batch(140..160, "die"));
-        assert_eq!((merged.total, merged.span_nanos, &*merged.group), (160, (0, 159), "shop"));
-        assert_eq!(merged.counts, [("container start".to_owned(), 100), ("container die".to_owned(), 60)]);
-        let times: Vec<i64> = merged.events.iter().map(|event| event.time_nanos).collect();
-        assert_eq!(times, (0..50).chain(110..160).collect::<Vec<_>>());
-        assert_eq!(merged.between.lines().count(), 60, "nothing is missing");
-    }
-
-    #[test]
-    fn small_batches_are_merged_whole() {
-        for sizes in [[1, 1], [30, 40], [50, 50], [51, 50]] {
-            let batch = |from: i64, count: i64| {
-                let mut collected = Collected::default();
-                (from..from + count)
-                    .for_each(|number| collected.add(&event(number, &format!("action-{number}")), &mut 0));
-                collected.seal(&"all".into(), "", Phase::First, vec![])
-            };
-            let merged = merge(vec![batch(0, sizes[0])], batch(sizes[0], sizes[1]));
-            assert_eq!(i64::try_from(merged.events.len()).unwrap(), (sizes[0] + sizes[1]).min(100), "{sizes:?}");
-            assert_eq!(merged.counts.len(), usize::try_from(sizes[0] + sizes[1]).unwrap());
-        }
-    }
-
-    #[test]
-    fn merging_does_not_grow_the_counts_without_end() {
-        let batch = |from: i64| {
-            let mut collected = Collected::default();
-            (from..from + 200).for_each(|number| collected.add(&event(number, &format!("action-{number}")), &mut 0));
-            collected.seal(&"all".into(), "", Phase::Digest, vec![])
-        };
-        let merged = merge(vec![batch(0), batch(200)], batch(400));
-        assert_eq!(merged.counts.iter().map(|(_, count)| count).sum::<u32>(), 600);
-        assert_eq!((merged.counts.len(), &*merged.counts[0].0), (257, "other events"));
-    }
-}
+mod tests;

@@ -43,9 +43,11 @@ impl RouteFormatter {
         &mut self.health
     }
 
-    /// The messages for a batch. A plugin that fails costs its own rendering, never the message.
-    pub async fn format(&mut self, mut batch: Batch) -> Vec<Notification> {
-        let Some(plugin) = &mut self.plugin else { return vec![self.plain.format(&batch)] };
+    /// The messages for a batch. A plugin that fails costs its own rendering, never the message. `left_out` says where the
+    /// events are that are not among those of the batch.
+    pub async fn format(&mut self, mut batch: Batch, left_out: Option<String>) -> Vec<Notification> {
+        let Some(plugin) = &mut self.plugin else { return vec![plainly(&self.plain, &batch, left_out)] };
+        batch.notes.extend(left_out);
         match plugin.format(&batch).await {
             Ok(notifications) => {
                 self.health.works(plugin.name());
@@ -64,4 +66,14 @@ impl RouteFormatter {
             }
         }
     }
+}
+
+/// What is left out is no trouble, and so does not make a message a warning, as a note does.
+fn plainly(plain: &Plain, batch: &Batch, left_out: Option<String>) -> Notification {
+    let mut made = plain.format(batch);
+    if let (Some(form), Some(left_out)) = (made.alternatives.first_mut(), left_out) {
+        form.content.push_str("\nnote: ");
+        form.content.push_str(&left_out);
+    }
+    made
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::between::MOST_OF_ROUTE;
 use super::collected::Collected;
+use super::room::Room;
+use super::severity::is_trouble;
 use crate::config::{GroupBy, RouteConfig};
 use crate::event::{Event, Fact};
 use crate::message::{Batch, Phase};
@@ -44,8 +45,8 @@ pub struct Digest {
     pace: Pace,
     /// By their keys, in front of each what it is a key of ([`key`]).
     groups: Groups<Group>,
-    /// Bytes that all batches together may still keep of events that are not shown.
-    room: usize,
+    /// The memory of the events that wait, shared with other routes.
+    room: Room,
     /// Sequence number of the last event that was looked at, whether it was added or not.
     reached: u64,
     /// Up to which events the groups of an earlier run were told, for those that had come further than the route.
@@ -62,6 +63,19 @@ struct Group {
     collected: Collected,
     /// Sequence number of the first event that waits.
     first: Option<u64>,
+    /// Whether something is broken among what waits.
+    trouble: bool,
+}
+
+impl Group {
+    fn new(state: State, room: &Room) -> Self {
+        Self { state, collected: Collected::within(room), first: None, trouble: false }
+    }
+
+    fn add(&mut self, seq: u64, event: &Arc<Event>) {
+        self.collected.add(event);
+        self.first.get_or_insert(seq);
+    }
 }
 
 /// A group whose time has come: what is told, if anything is, and what becomes of the group.
@@ -91,6 +105,9 @@ struct Window {
     told: u32,
     /// Whether this window brought anything but these loops.
     fresh: bool,
+    /// Whether the message that began this window told that something is broken.
+    #[serde(default)]
+    trouble: bool,
 }
 
 impl Digest {
@@ -105,7 +122,7 @@ impl Digest {
             pace: Pace::Windows { settle, window, window_max },
             groups: Groups::default(),
             reached: 0,
-            room: MOST_OF_ROUTE,
+            room: Room::default(),
             told_before: HashMap::new(),
             by_before: Vec::new(),
             looked_at: None,
@@ -133,11 +150,7 @@ impl Digest {
                 );
                 continue;
             };
-            self.groups.put(
-                key,
-                Group { state: State::Open(window), collected: Collected::default(), first: None },
-                due,
-            );
+            self.groups.put(key, Group::new(State::Open(window), &self.room), due);
         }
     }
 
@@ -177,6 +190,13 @@ impl Digest {
         }
     }
 
+    /// Takes the memory for events from this room, together with others.
+    #[must_use]
+    pub fn sharing(mut self, room: &Room) -> Self {
+        self.room = room.clone();
+        self
+    }
+
     /// Tells everything at the end instead.
     #[must_use]
     pub fn at_end(mut self) -> Self {
@@ -200,20 +220,21 @@ impl Digest {
             key = Cow::Owned(format!("{}:", self.by.name()));
         }
         if let Some((group, due)) = self.groups.get_mut(&key) {
-            group.collected.add(event, &mut self.room);
-            group.first.get_or_insert(seq);
+            let is_worse = is_trouble(event) && !std::mem::replace(&mut group.trouble, true);
+            group.add(seq, event);
             let sooner = match &mut group.state {
                 State::Settling => None,
                 // What was received before the last message waits as long as what came right behind it.
-                State::Open(window) => window.saw(event, self.pace, now.max(window.opened(due))),
+                State::Open(window) => window.saw(event, is_worse, self.pace, now.max(window.opened(due))),
             };
             if let Some(sooner) = sooner.filter(|sooner| *sooner < due) {
                 self.groups.set_due(&key, sooner);
             }
             return;
         }
-        let mut group = Group { state: State::Settling, collected: Collected::default(), first: Some(seq) };
-        group.collected.add(event, &mut self.room);
+        let mut group = Group::new(State::Settling, &self.room);
+        group.trouble = is_trouble(event);
+        group.add(seq, event);
         let due = match self.pace {
             Pace::Windows { settle, .. } => after(now, settle),
             Pace::AtEnd => Timestamp::MAX,
@@ -240,14 +261,8 @@ impl Digest {
             _ => Phase::Digest,
         };
         let told = group.collected.total() > 0;
-        let batch = told.then(|| self.batch(&mut group.collected, &key, phase));
+        let batch = told.then(|| group.collected.seal(&self.route, bare(&key), phase, vec![]));
         Some(Turn { batch, change: self.over(key) })
-    }
-
-    fn batch(&mut self, collected: &mut Collected, key: &str, phase: Phase) -> Batch {
-        let batch = collected.seal(&self.route, bare(key), phase, vec![]);
-        self.room += batch.between.len();
-        batch
     }
 
     fn over(&self, key: String) -> GroupChange {
@@ -267,7 +282,7 @@ impl Digest {
     /// A group's time has come: tell what it has, and open the next window or let it go.
     fn advance(&mut self, key: String, mut group: Group, now: Timestamp) -> Turn {
         let told = group.collected.total();
-        let (phase, next) = match (group.state, self.pace) {
+        let (phase, mut next) = match (group.state, self.pace) {
             (State::Settling, Pace::Windows { window, .. }) => (Phase::First, Window::new(window)),
             (State::Open(window), Pace::Windows { .. }) if told == 0 => {
                 return Turn { batch: window.close(&self.route, &key), change: self.over(key) };
@@ -277,7 +292,8 @@ impl Digest {
             }
             (_, Pace::AtEnd) => (Phase::Digest, Window::new(Duration::ZERO)),
         };
-        let batch = Some(self.batch(&mut group.collected, &key, phase));
+        next.trouble = group.trouble;
+        let batch = Some(group.collected.seal(&self.route, bare(&key), phase, vec![]));
         if next.length.is_zero() {
             return Turn { batch, change: self.over(key) };
         }
@@ -286,14 +302,14 @@ impl Digest {
         let state = serde_json::to_string(&next).unwrap_or_default();
         let sealed_through = self.sealed_through(&key);
         let row = GroupRow { key: key.clone(), state, due: Some(due), sealed_through };
-        self.groups.put(key, Group { state: State::Open(next), collected: Collected::default(), first: None }, due);
+        self.groups.put(key, Group::new(State::Open(next), &self.room), due);
         Turn { batch, change: GroupChange::Save(row) }
     }
 }
 
 impl Window {
     fn new(length: Duration) -> Self {
-        Self { length, loops: BTreeSet::new(), told: 0, fresh: false }
+        Self { length, loops: BTreeSet::new(), told: 0, fresh: false, trouble: false }
     }
 
     /// When it began, if it is due then. One that was moved to be due sooner seems to have begun so much earlier.
@@ -301,8 +317,9 @@ impl Window {
         due.checked_sub(self.length).unwrap_or(Timestamp::MIN)
     }
 
-    /// Notes an event; when it is anything but a known loop, says when it is to be told at the latest.
-    fn saw(&mut self, event: &Event, pace: Pace, now: Timestamp) -> Option<Timestamp> {
+    /// Notes an event; when it is anything but a known loop, says when it is to be told at the latest. The first trouble in
+    /// a window that began with a harmless message does not wait for the window's end.
+    fn saw(&mut self, event: &Event, is_first_trouble: bool, pace: Pace, now: Timestamp) -> Option<Timestamp> {
         let looping = event.fact(Fact::Looping).is_some();
         if looping && self.loops.contains(event.who()) {
             return None;
@@ -312,6 +329,9 @@ impl Window {
         }
         self.fresh = true;
         match pace {
+            Pace::Windows { settle, window, .. } if is_first_trouble && !self.trouble => {
+                Some(after(now, settle.min(window)))
+            }
             Pace::Windows { window, .. } => Some(after(now, window)),
             Pace::AtEnd => None,
         }

@@ -10,6 +10,9 @@ pub mod formatter;
 pub mod group;
 mod health;
 pub mod plain;
+pub mod room;
+mod severity;
+mod shorten;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -168,7 +171,8 @@ impl Route {
     pub async fn messages(&mut self, mut batch: Batch, now: Timestamp) -> Vec<Message> {
         let (group, phase, total) = (batch.group.clone(), batch.phase, batch.total);
         let between = std::mem::take(&mut batch.between);
-        let mut notifications = self.formatter.format(batch).await;
+        let left_out = left_out(total, batch.events.len(), between.lines().count());
+        let mut notifications = self.formatter.format(batch, left_out).await;
         if let Some(first) = notifications.first_mut().filter(|_| !between.is_empty()) {
             first.alternatives.push(Alternative { media_type: "application/x-ndjson".to_owned(), content: between });
         }
@@ -191,6 +195,17 @@ impl Route {
         let changes = filters.chain(self.formatter.health().take_change());
         changes.map(|change| change.into_event(name)).collect()
     }
+}
+
+/// Says where the events are that a message does not show: some are attached, and the others are only counted.
+fn left_out(total: u32, shown: usize, attached: usize) -> Option<String> {
+    let rest = (total as usize).checked_sub(shown).filter(|rest| *rest > 0)?;
+    let where_they_are = match (attached, rest.saturating_sub(attached)) {
+        (0, _) => format!("the other {rest} are only counted"),
+        (_, 0) => format!("the other {rest} are attached to mails, in `events.jsonl`"),
+        (_, counted) => format!("{attached} more are attached to mails, in `events.jsonl`; {counted} are only counted"),
+    };
+    Some(format!("{shown} of {total} events are shown here; {where_they_are}"))
 }
 
 impl std::fmt::Debug for Route {

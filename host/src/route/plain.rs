@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::severity::is_trouble;
 use crate::event::{Event, Fact, OWN_KIND};
 use crate::message::{Alternative, Batch, Notification, Phase};
 use crate::text;
@@ -104,16 +105,8 @@ fn what(event: &Event) -> String {
 }
 
 fn severity(batch: &Batch) -> &'static str {
-    let bad = |event: &Event| {
-        matches!(event.fact(Fact::Cause), Some("crashed" | "oom"))
-            || matches!(
-                event.action.as_str(),
-                "oom" | "engine_lost" | "gap" | "plugin_failed" | "reload_failed" | "sink_failed"
-            )
-            || event.detail == "unhealthy"
-    };
     let odd = |event: &Event| matches!(event.action.as_str(), "die" | "kill");
-    if batch.events.iter().any(|event| bad(event)) {
+    if batch.events.iter().any(|event| is_trouble(event)) {
         "error"
     } else if batch.events.iter().any(|event| odd(event)) || !batch.notes.is_empty() {
         "warning"

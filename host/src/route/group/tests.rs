@@ -290,3 +290,64 @@ fn a_run_that_ends_by_itself_tells_one_digest_at_the_end() {
     assert_eq!(rest(&mut digest), Some((Phase::Digest, 5_000)));
     assert_eq!(rest(&mut digest), None);
 }
+
+fn crash(name: &str) -> Arc<Event> {
+    let mut event = event(name, "die");
+    event.facts.push((Fact::Cause, "crashed".into()));
+    Arc::new(event)
+}
+
+#[test]
+fn a_crash_behind_a_harmless_event_does_not_wait_for_the_window() {
+    for window in [60, 86_400] {
+        let window = Duration::from_secs(window);
+        let mut digest = Digest::new("all", &RouteConfig { window, window_max: window, ..CONFIG });
+        digest.add(1, &Arc::new(event("web", "create")), at(0));
+        assert_eq!(told(&mut digest, 2), [(1, Phase::First, 1)]);
+        digest.add(2, &Arc::new(event("web", "start")), at(2));
+        digest.add(3, &crash("web"), at(3));
+        digest.add(4, &crash("db"), at(3));
+        assert_eq!(told(&mut digest, 50), [(4, Phase::Digest, 3)], "{window:?}");
+    }
+}
+
+#[test]
+fn what_is_no_worse_than_what_was_told_waits_for_the_window() {
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.add(1, &crash("web"), at(0));
+    assert_eq!(told(&mut digest, 2), [(1, Phase::First, 1)]);
+    for second in 2..200 {
+        digest.add(2, &crash("web"), at(second));
+    }
+    assert_eq!(told(&mut digest, 61), [(61, Phase::Digest, 198)], "once per window");
+    digest.add(3, &crash("db"), at(70));
+    assert_eq!(told(&mut digest, 121), [(121, Phase::Digest, 1)]);
+}
+
+#[test]
+fn a_window_is_broken_once_whether_dockbell_is_started_again_in_it_or_not() {
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.add(1, &Arc::new(event("web", "create")), at(0));
+    digest.reach(1);
+    let rows = stored(vec![digest.turn(at(1)).unwrap().change]);
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.restore(1, rows);
+    digest.add(2, &crash("web"), at(5));
+    digest.reach(2);
+    let turn = digest.turn(at(6)).unwrap();
+    assert_eq!(turn.batch.unwrap().total, 1);
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.restore(2, stored(vec![turn.change]));
+    digest.add(3, &crash("web"), at(7));
+    assert_eq!(told(&mut digest, 100), [(66, Phase::Digest, 1)]);
+}
+
+#[test]
+fn a_window_that_an_older_dockbell_stored_is_read() {
+    let state = r#"{"length":{"secs":60,"nanos":0},"loops":[],"told":0,"fresh":false}"#;
+    let row = GroupRow { key: "none:".to_owned(), state: state.to_owned(), due: Some(at(60)), sealed_through: 1 };
+    let mut digest = Digest::new("all", &CONFIG);
+    digest.restore(1, vec![row]);
+    digest.add(2, &die("web"), at(10));
+    assert_eq!(told(&mut digest, 100), [(60, Phase::Digest, 1)]);
+}
