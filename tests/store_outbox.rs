@@ -12,6 +12,7 @@ use dockbell::store::{
     Ambiguous, Due, End, Filter, Keep, MessageState, NewMessage, Options, Outcome, Seal, Sealed, Stats, Store, Then,
 };
 use fixture::{at, both, end, message, noon, open, seal, try_open};
+use jiff::Timestamp;
 
 async fn stats(store: &Store) -> Stats {
     store.stats().await.unwrap()
@@ -254,6 +255,30 @@ async fn a_message_that_is_too_old_becomes_a_dead_letter_even_if_it_never_had_it
         assert_eq!(purged.iter().map(|letter| letter.id).collect::<Vec<_>>(), [id]);
         assert!(store.letters(id).await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_message_that_waited_while_dockbell_was_off_is_not_given_up_for_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let now = Timestamp::now();
+    let days = |days: u64| Duration::from_hours(24 * days);
+    let store = open(directory.path()).store;
+    let new = NewMessage { sealed_at: now - days(6), ..message("ops", "web", 1) };
+    let id = new.id;
+    seal(&store, vec![new]).await;
+    store.close().await.unwrap();
+    // It was written last six days ago.
+    let file = std::fs::File::options().write(true).open(directory.path().join("state.db")).unwrap();
+    file.set_modified(std::time::SystemTime::now() - days(6)).unwrap();
+    let store = open(directory.path()).store;
+    assert!(store.upkeep(now, Keep::default()).await.unwrap().expired.is_empty());
+    let left = store.letters(id).await.unwrap()[0].summary.deadline.duration_since(now);
+    assert!(left > jiff::SignedDuration::from_hours(24 * 5 - 1), "{left}");
+    store.close().await.unwrap();
+
+    // Whoever was awake all the time gives it up.
+    let store = open(directory.path()).store;
+    assert_eq!(store.upkeep(now + days(6), Keep::default()).await.unwrap().expired.len(), 1);
 }
 
 #[tokio::test]

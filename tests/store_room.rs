@@ -6,7 +6,9 @@ mod fixture;
 
 use std::fs;
 
-use dockbell::store::{Due, Full, Keep, MessageState, Notice, Options, Outcome, Store, StoreError, Then};
+use dockbell::store::{
+    Due, Filter, Full, Keep, MessageState, NewMessage, Notice, Options, Outcome, Seal, Store, StoreError, Then,
+};
 use fixture::{
     all_lines, end, grow, has_own_mounts, message, mount_tmpfs, noon, number, numbered, seal, try_open, with_own_mounts,
 };
@@ -70,12 +72,140 @@ async fn at_the_quota_new_lines_are_refused_and_delivering_goes_on() {
     );
 }
 
+/// A message of a route whose content cannot be packed.
+fn bulky(route: &str, sink: &str, number: u32, bytes: usize) -> NewMessage {
+    let wire = bytes::Bytes::from(vec![b'x'; bytes]);
+    NewMessage { route: route.to_owned(), wire, ..message(sink, &format!("{route}-{number}"), 3) }
+}
+
+/// Seals one message; false when the store has no room for it.
+async fn fits(store: &Store, message: NewMessage) -> bool {
+    match store.seal(Seal { route: message.route.clone(), messages: vec![message], ..Seal::default() }).await {
+        Ok(_) => true,
+        Err(error) => {
+            assert!(error.is_full(), "{error}");
+            false
+        }
+    }
+}
+
+/// What the route `hog` lost.
+#[derive(Default)]
+struct Lost {
+    given_up: u64,
+    emptied: u64,
+    events: u64,
+}
+
+impl Lost {
+    /// As the program does when something is refused.
+    async fn make_room(&mut self, store: &Store) {
+        store.short_of_room().await;
+        let gave_way = store.make_room(noon()).await.unwrap();
+        let [one] = &gave_way[..] else { panic!("{gave_way:?}") };
+        assert_eq!((one.route.as_str(), one.sink.as_str()), ("hog", "chat"));
+        assert!(!one.alarms && one.since == noon());
+        self.given_up += one.given_up;
+        self.emptied += one.emptied;
+        self.events += one.events;
+    }
+}
+
+#[tokio::test]
+async fn one_route_cannot_fill_the_store_for_the_others_and_what_gives_way_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = try_open(directory.path(), &Options { quota: Some(16 << 20), ..Options::default() }).unwrap().store;
+    let in_memory = Options { quota: Some(16 << 20), ..Options::default() };
+    let in_memory = Store::open(&dockbell::store::Place::Memory, &in_memory).unwrap().store;
+    for store in [on_disk, in_memory] {
+        let honest: Vec<_> = (0..20).map(|number| bulky("honest", "ops", number, 20_000)).collect();
+        let honest_ids: Vec<_> = honest.iter().map(|message| message.id).collect();
+        for message in honest {
+            assert!(fits(&store, message).await);
+        }
+        // Nobody takes these. Some were tried already, and are dead.
+        let mut lost = Lost::default();
+        let mut engine = store.appender("local");
+        for number in 0..400 {
+            while !fits(&store, bulky("hog", "chat", number, 100_000)).await {
+                lost.make_room(&store).await;
+            }
+            if number < 20
+                && let Due::Now(number) = store.next_due("chat", noon()).await.unwrap()
+            {
+                let out = store.begin(number, noon()).await.unwrap().unwrap();
+                store.end(end(&out, &Outcome::Dead("no".to_owned()), Then::Retry)).await.unwrap().unwrap();
+            }
+            let lines = numbered(number..number + 1, 10);
+            while engine.append(lines.clone()).await.unwrap().await.is_err() {
+                lost.make_room(&store).await;
+                engine.resume();
+            }
+        }
+        let Lost { given_up, emptied, events } = lost;
+        assert!(given_up > 250 && emptied == 20 && events == (given_up + emptied) * 3, "{given_up} {emptied} {events}");
+        let all = store.messages(Filter { most: 1000, ..Filter::default() }).await.unwrap();
+        let of = |route: &str, state| all.iter().filter(|one| one.route == route && one.state == state).count() as u64;
+        assert_eq!(of("honest", MessageState::Pending), 20, "whoever has little loses nothing");
+        assert_eq!(of("hog", MessageState::Dead), given_up + emptied, "all are listed");
+        assert_eq!(of("hog", MessageState::Pending), 400 - given_up - emptied);
+        let oldest = all.iter().find(|one| one.route == "hog" && one.tries == 0).unwrap();
+        assert!(oldest.error.as_deref().unwrap().contains("more than their share of the store"), "{oldest:?}");
+        let newest = all.iter().rfind(|one| one.route == "hog").unwrap();
+        assert_eq!(newest.state, MessageState::Pending, "the oldest gave way");
+        // Without content it cannot be sent again; what waits still can.
+        assert!(store.retry(vec![oldest.id], noon()).await.unwrap().is_empty());
+        assert_eq!(store.retry(honest_ids, noon()).await.unwrap().len(), 20);
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn delivered_messages_and_dead_letters_give_way_before_those_that_wait() {
+    let store = Store::open(&dockbell::store::Place::Memory, &Options { quota: Some(8 << 20), ..Options::default() });
+    let store = store.unwrap().store;
+    for number in 0..30 {
+        assert!(fits(&store, bulky("hog", "chat", number, 100_000)).await);
+        let Due::Now(number) = store.next_due("chat", noon()).await.unwrap() else { panic!("it waits") };
+        let out = store.begin(number, noon()).await.unwrap().unwrap();
+        store.end(end(&out, &Outcome::Dead("no".to_owned()), Then::Retry)).await.unwrap().unwrap();
+    }
+    for number in 30..50 {
+        assert!(fits(&store, bulky("hog", "chat", number, 100_000)).await);
+    }
+    let gave_way = store.make_room(noon()).await.unwrap();
+    assert_eq!((gave_way[0].given_up, gave_way[0].events), (0, gave_way[0].emptied * 3), "{gave_way:?}");
+    assert!(gave_way[0].emptied > 10, "{gave_way:?}");
+    assert!(store.make_room(noon()).await.unwrap().is_empty(), "that was enough");
+}
+
+#[tokio::test]
+async fn lines_leave_room_for_the_messages_that_let_them_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = try_open(directory.path(), &Options { quota: Some(8 << 20), ..Options::default() }).unwrap().store;
+    store.open_route("default").await.unwrap();
+    let (batches, error) = fill(&store, 0).await;
+    assert!(error.is_full(), "{error}");
+    // Again and again, although the file has free pages meanwhile.
+    let mut settled = 0;
+    for round in 0..20_u32 {
+        assert!(fits(&store, bulky("default", "ops", round, 100_000)).await, "round {round}");
+        let Due::Now(number) = store.next_due("ops", noon()).await.unwrap() else { panic!("it waits") };
+        let out = store.begin(number, noon()).await.unwrap().unwrap();
+        store.end(end(&out, &Outcome::Sent, Then::Retry)).await.unwrap().unwrap();
+        settled += 10;
+        store.settle("default", settled).await.unwrap();
+        while store.upkeep(noon(), Keep::default()).await.unwrap().more {}
+        fill(&store, batches + round).await;
+    }
+}
+
 #[tokio::test]
 async fn what_a_burst_took_is_given_back_to_the_volume() {
     let directory = tempfile::tempdir().unwrap();
     let store = try_open(directory.path(), &Options::default()).unwrap().store;
     store.open_route("default").await.unwrap();
-    let engine = store.appender("local");
+    let mut engine = store.appender("local");
     for batch in 0..60_u32 {
         engine.append(numbered(batch * 100..batch * 100 + 100, 10_000)).await.unwrap().await.unwrap();
     }

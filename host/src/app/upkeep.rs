@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::own::Own;
-use crate::store::{Keep, Store, StoreError};
+use crate::store::{GaveWay, Keep, Store, StoreError};
 
 /// How often old things are looked for.
 const EVERY: Duration = Duration::from_secs(5);
@@ -16,14 +16,29 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// clock that has since been set back.
 const LONGEST_AHEAD: Duration = Duration::from_hours(24);
 
+/// Longer between two looks than any store keeps somebody waiting: the machine was asleep meanwhile, or its clock was set.
+const ASLEEP: Duration = Duration::from_mins(5);
+/// The shortest time between two looks, however often something is refused for want of room.
+const AT_MOST_EVERY: Duration = Duration::from_millis(100);
+
 /// Runs until the store is closed.
 ///
 /// # Errors
 /// The store is broken.
 pub(super) async fn run(store: Store, own: Own) -> Result<(), StoreError> {
+    let mut looked_at = Timestamp::now();
     loop {
         let now = Timestamp::now();
+        let asleep = Duration::try_from(now.duration_since(looked_at)).unwrap_or_default();
+        looked_at = now;
+        if asleep > ASLEEP {
+            // Before anything is given up.
+            store.postpone_deadlines(asleep).await.or_else(pass)?;
+        }
         store.clamp_due(now, LONGEST_AHEAD).await.or_else(pass)?;
+        for gave_way in store.make_room(now).await.or_else(pass)? {
+            tell(&gave_way, &own);
+        }
         while let Some(kept) = store.upkeep(now, Keep::default()).await.map(Some).or_else(pass)? {
             for letter in kept.expired {
                 let (id, error) = (letter.id.to_string(), letter.error.unwrap_or_default());
@@ -47,7 +62,11 @@ pub(super) async fn run(store: Store, own: Own) -> Result<(), StoreError> {
                 break;
             }
         }
-        sleep(EVERY).await;
+        sleep(AT_MOST_EVERY).await;
+        tokio::select! {
+            () = sleep(EVERY) => {}
+            () = store.short_of_room() => {}
+        }
     }
 }
 
@@ -61,6 +80,28 @@ pub(super) async fn gone(store: &Store) -> StoreError {
             return error;
         }
     }
+}
+
+/// Tells which messages gave way to others: in the log, and through every route that tells of dead letters.
+fn tell(gave_way: &GaveWay, own: &Own) {
+    let GaveWay { route, sink, given_up, emptied, forgotten, events, since, alarms } = gave_way;
+    tracing::error!(
+        route, sink, given_up, emptied, forgotten, events, %since,
+        "The outbox is full: the oldest messages of the route to the sink gave way to others."
+    );
+    let messages = given_up + emptied;
+    if messages == 0 || *alarms {
+        return;
+    }
+    let error = format!(
+        "the messages of the route `{route}` had more than their share of the store; the oldest, from {since:.0} on, gave way \
+         to others and cannot be sent again"
+    );
+    let (messages, events) = (messages.to_string(), events.to_string());
+    own.say(
+        "dead_letter",
+        &[("error", &error), ("events", &events), ("messages", &messages), ("route", route), ("sink", sink)],
+    );
 }
 
 /// What passes is tried again the next time.

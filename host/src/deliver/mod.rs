@@ -6,6 +6,8 @@
 //! again, when, and what becomes a dead letter.
 
 mod attempt;
+mod awake;
+mod courier;
 mod dial;
 pub mod email;
 mod file;
@@ -15,6 +17,7 @@ mod lane;
 mod notify;
 mod offload;
 mod outbox;
+mod pace;
 mod retry;
 mod sealing;
 mod sink;
@@ -26,6 +29,7 @@ mod webhook;
 mod worker;
 
 pub use attempt::{Attempt, Failure, Fault, Sealed};
+pub use courier::Courier;
 pub use file::File;
 pub use notify::Notify;
 pub use outbox::{Outbox, Undelivered};

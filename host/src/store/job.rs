@@ -32,8 +32,10 @@ impl<T> Future for Ticket<T> {
 /// What a piece of work is for, when room is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Brings something new: refused first.
+    /// Brings lines of an engine: refused first.
     Intake,
+    /// Brings what routes make of them, which lets the lines go: has an eighth of the room that no line may take.
+    Making,
     /// Delivers, settles or removes: may use the last reserve, because it makes room.
     Upkeep,
 }

@@ -52,8 +52,8 @@ pub use self::job::Ticket;
 pub use self::journal::{Append, Appended, Appender, Batch, EngineCursor, Gap, KEYS, Lines, Moved, OpenGap};
 pub use self::open::{Notice, Opened, Options};
 pub use self::outbox::{
-    Ambiguous, AttemptRow, Due, End, Ended, Filter, Interrupted, LIFETIME, Letter, MessageState, NewMessage, Outcome,
-    Outgoing, RecipientRow, Summary, Then, Untried,
+    Ambiguous, AttemptRow, Due, End, Ended, Filter, GaveWay, Interrupted, LIFETIME, Letter, MessageState, NewMessage,
+    Outcome, Outgoing, RecipientRow, Summary, Then, Untried,
 };
 pub use self::reader::Reader;
 pub use self::routes::{GroupChange, GroupRow};
@@ -125,13 +125,18 @@ impl Store {
         self.writer.submit(Class::Upkeep, 0, None, work).await?.await
     }
 
-    /// A change that brings something new of about `bytes` bytes.
+    /// A change that brings something new of about `bytes` bytes, other than lines of an engine.
     async fn bring<T: Send + 'static>(
         &self,
         bytes: usize,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.submit(Class::Intake, bytes, None, work).await?.await
+        self.writer.submit(Class::Making, bytes, None, work).await?.await
+    }
+
+    /// Waits until something was refused because the store has reached its limit.
+    pub async fn short_of_room(&self) {
+        self.room.short.notified().await;
     }
 
     /// A question.

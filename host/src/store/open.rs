@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -20,6 +20,9 @@ use crate::private::Directory;
 
 /// Name of the database in the state directory.
 pub(super) const NAME: &str = "state.db";
+
+/// A store that nobody wrote to for longer than this was not in use: its messages get the time back.
+const ASLEEP: Duration = Duration::from_hours(1);
 
 /// How the store is opened.
 #[derive(Debug, Clone, Default)]
@@ -175,6 +178,7 @@ fn in_directory(named: &Path, options: &Options) -> Result<Opened, StoreError> {
 fn open(directory: &Arc<Directory>, named: &Path, options: &Options, doubts: &[Notice]) -> Result<Opened, StoreError> {
     let lock = Lock::take(directory)?;
     let path: Arc<Path> = Arc::from(directory.path().join(NAME));
+    let awake = last_write(directory);
     let mut notices = Vec::new();
     damage::check_owner(directory)?;
     let damaged = damage::find(directory, &path, &lock.last)?;
@@ -194,9 +198,25 @@ fn open(directory: &Arc<Directory>, named: &Path, options: &Options, doubts: &[N
     // In a directory such as `/tmp`, somebody may have made the companions just before SQLite did.
     damage::check_owner(directory)?;
     migrate::migrate(&mut db, schema::VERSIONS, &path)?;
+    if let Some(asleep) =
+        awake.and_then(|awake| SystemTime::now().duration_since(awake).ok()).filter(|for_| *for_ > ASLEEP)
+    {
+        let by = i64::try_from(asleep.as_millis()).unwrap_or(i64::MAX / 4);
+        outbox::postpone(&db, by).map_err(|error| StoreError::of(&error, &path))?;
+    }
     let location = Arc::new(Location::of(directory, named));
     let home = Home { directory: Arc::clone(directory), lock: Arc::new(lock), location };
     start(db, &path, Some(home), options, notices)
+}
+
+/// When the database was written last: a dockbell with messages that wait writes at each attempt, and so at least every few
+/// hours. `None` where there is none.
+fn last_write(directory: &Directory) -> Option<SystemTime> {
+    let written = |file: String| {
+        let seconds = directory.inspect(&file).ok().flatten()?.st_mtime;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+    };
+    damage::files_of(NAME).into_iter().filter_map(written).max()
 }
 
 /// What a store in a directory has that one in memory has not.

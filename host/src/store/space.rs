@@ -1,8 +1,9 @@
 //! Room: how large the store may become, and what happens when the volume is full all the same.
 //!
-//! Two limits. New events and messages stop at the quota less a reserve; delivering, settling and removing may use the
-//! reserve, because they make room. On a volume that others filled, the ballast, a file that is there to be deleted, gives
-//! that room; until it could be made again, nothing new is taken.
+//! Three limits below the quota. Lines of engines stop at seven eighths, so that routes can still make messages of them, which
+//! lets the lines go; messages stop at the quota less a reserve; delivering, settling and removing may use the reserve, because
+//! they make room. And of the outbox alone: see [`Store::make_room`](super::Store::make_room). On a volume that others filled,
+//! the ballast, a file that is there to be deleted, gives that room; until it could be made again, nothing new is taken.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,8 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::{Connection, ffi};
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
+use tokio::sync::Notify;
 use tracing::{error, info};
 
+use super::column::uint;
 use super::job::Class;
 use super::{Full, StoreError, open};
 use crate::private::Directory;
@@ -53,6 +56,10 @@ pub(super) struct Room {
     pub quota: AtomicU64,
     /// Whether nothing new is taken because the volume is full.
     pub scarce: AtomicBool,
+    /// Something was refused at the limit.
+    pub short: Notify,
+    /// So many bytes were in use when the outbox was found to have no more than its share.
+    pub looked_at: AtomicU64,
 }
 
 impl Space {
@@ -104,7 +111,7 @@ impl Space {
     pub(super) fn limit(&mut self, db: &Connection, class: Class) -> rusqlite::Result<()> {
         let all = self.room.quota.load(Ordering::Acquire) / self.page;
         let pages = match class {
-            Class::Intake => all - RESERVE.min(all / 8),
+            Class::Intake | Class::Making => all - RESERVE.min(all / 8),
             Class::Upkeep => all,
         };
         if self.now != pages {
@@ -113,6 +120,15 @@ impl Space {
             self.now = pages;
         }
         Ok(())
+    }
+
+    /// Whether lines take as much as they may. Pages that are free within the file do not count, which SQLite's own limit
+    /// does not know.
+    pub(super) fn lines_have_their_share(&self, db: &Connection) -> bool {
+        let all = self.room.quota.load(Ordering::Acquire) / self.page;
+        let most = (all - RESERVE.min(all / 8)) / 8 * 7;
+        // What cannot be asked is found out by writing.
+        pages_in_use(db).is_ok_and(|pages| pages >= most)
     }
 
     /// What an error of SQLite means here. When it is a full volume, the ballast is deleted.
@@ -126,8 +142,9 @@ impl Space {
         if full { self.at_quota() } else { meaning }
     }
 
-    fn at_quota(&self) -> StoreError {
+    pub(super) fn at_quota(&self) -> StoreError {
         self.measure();
+        self.room.short.notify_one();
         StoreError::Full(Full::Quota { bytes: self.room.quota.load(Ordering::Acquire) })
     }
 
@@ -190,6 +207,18 @@ impl Space {
     fn free(&self) -> Option<u64> {
         self.directory.as_deref().map(free)
     }
+}
+
+/// Pages of a database that hold something.
+fn pages_in_use(db: &Connection) -> rusqlite::Result<u64> {
+    let number = |sql: &str| db.prepare_cached(sql)?.query_row((), |row| row.get::<_, i64>(0)).map(uint);
+    Ok(number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?))
+}
+
+/// Bytes of a database that hold something.
+pub(super) fn in_use(db: &Connection) -> rusqlite::Result<u64> {
+    let page: i64 = db.query_row("PRAGMA page_size", (), |row| row.get(0))?;
+    Ok(pages_in_use(db)? * uint(page))
 }
 
 /// Takes room on the disk, with bytes that no file system compresses away where it cannot just be reserved.

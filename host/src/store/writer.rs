@@ -96,8 +96,10 @@ impl Writer {
             Some(broken.clone())
         } else if command.is_out_of_turn() {
             Some(StoreError::OutOfTurn)
-        } else if command.class == Class::Intake && self.space.is_scarce() {
+        } else if command.class != Class::Upkeep && self.space.is_scarce() {
             Some(StoreError::Full(Full::Volume { path: Arc::clone(&self.path) }))
+        } else if command.class == Class::Intake && self.space.lines_have_their_share(&self.db) {
+            Some(self.space.at_quota())
         } else {
             None
         };

@@ -1,5 +1,7 @@
 //! Messages that somebody will not get, and what a person can do about them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use ulid::Ulid;
@@ -10,7 +12,8 @@ use crate::store::{Store, StoreError};
 
 impl Store {
     /// Tries messages again that are dead, held or orphaned, with the same id and bytes, marked as late, until `deadline`:
-    /// the recipients that have not got them. Those that were put off are tried at once, and one that waits keeps its place. Gives the numbers of all of them.
+    /// the recipients that have not got them. Those that were put off are tried at once, and one that waits keeps its place. One
+    /// that lost its content to make room stays dead. Gives the numbers of all that are tried.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -18,12 +21,12 @@ impl Store {
         self.change(move |db| {
             let mut revive = db.prepare_cached(
                 "UPDATE recipient SET state = 0 WHERE state = 4 AND message IN (
-                     SELECT number FROM message WHERE id = ?1 AND state IN (3, 4, 5))",
+                     SELECT number FROM message JOIN body ON body.message = number WHERE id = ?1 AND state IN (3, 4, 5))",
             )?;
             let mut again = db.prepare_cached(
                 "UPDATE message SET state = 0, next_ms = 0, ended_ms = NULL, late = late OR state <> 0,
                      deadline_ms = CASE WHEN state = 0 THEN deadline_ms ELSE ?2 END
-                 WHERE id = ?1 AND state IN (0, 3, 4, 5) RETURNING number",
+                 WHERE id = ?1 AND state IN (0, 3, 4, 5) AND number IN (SELECT message FROM body) RETURNING number",
             )?;
             let mut waiting = Vec::new();
             for id in &ids {
@@ -53,6 +56,16 @@ impl Store {
         .await
     }
 
+    /// Gives messages that wait so much more time, as after the machine was asleep: nobody tried them meanwhile. Gives how
+    /// many there are.
+    ///
+    /// # Errors
+    /// Fails if the store cannot be written.
+    pub async fn postpone_deadlines(&self, by: Duration) -> Result<usize, StoreError> {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX / 4);
+        self.change(move |db| postpone(db, by)).await
+    }
+
     /// Lets every pending message wait for a person, as when the state directory turned out to be a copy of another host's.
     /// Gives how many there were.
     ///
@@ -79,6 +92,11 @@ const OLD_DEAD: &str =
     "SELECT number FROM message INDEXED BY message_ended WHERE state = 4 AND ended_ms <= ?1 ORDER BY ended_ms LIMIT ?2";
 const OLD_SENT: &str =
     "SELECT number FROM message INDEXED BY message_ended WHERE state = 2 AND ended_ms <= ?1 ORDER BY ended_ms LIMIT ?2";
+
+/// Gives messages that wait so much more time, in milliseconds: while dockbell was not awake, none of them was tried.
+pub(in crate::store) fn postpone(db: &Connection, by: i64) -> rusqlite::Result<usize> {
+    db.execute("UPDATE message SET deadline_ms = deadline_ms + ?1 WHERE state IN (0, 1)", [by])
+}
 
 /// Makes dead letters of pending messages that are too old, at most `most`; gives them.
 pub(in crate::store) fn expire(db: &Connection, now: Timestamp, most: u32) -> rusqlite::Result<Vec<Summary>> {

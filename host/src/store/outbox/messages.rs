@@ -93,6 +93,23 @@ impl Store {
     }
 }
 
+impl Store {
+    /// How many messages of a route wait for a sink and were never tried, at most `most`.
+    ///
+    /// # Errors
+    /// Fails if the store cannot be read.
+    pub async fn waiting(&self, route: &str, sink: &str, most: u32) -> Result<u32, StoreError> {
+        let (route, sink) = (route.to_owned(), sink.to_owned());
+        self.ask(move |db| {
+            db.prepare_cached(WAITING)?.query_row(params![route, sink, most], |row| row.get(0)).map(count)
+        })
+        .await
+    }
+}
+
+const WAITING: &str = "SELECT count(*) FROM (
+    SELECT 1 FROM message WHERE route = ?1 AND sink = ?2 AND state = 0 AND tries = 0 LIMIT ?3)";
+
 /// `state = 0 AND tries = 0` has to stand there in these words: it is the condition of the index.
 const UNTRIED: &str = "SELECT number, total, batch FROM message JOIN body ON body.message = number
     WHERE route = ?1 AND digest = ?2 AND sink = ?3 AND state = 0 AND tries = 0 AND phase < 2 AND batch IS NOT NULL ORDER BY number";
@@ -157,6 +174,12 @@ pub(in crate::store) fn remove_untried(db: &Connection, numbers: &[i64]) -> rusq
 mod tests {
     use super::*;
     use crate::store::tests::plan;
+
+    #[test]
+    fn what_waits_is_counted_by_an_index() {
+        let plan = plan(WAITING);
+        assert!(plan.contains("USING COVERING INDEX message_untried (route=?)"), "{plan}");
+    }
 
     #[test]
     fn what_can_be_replaced_is_found_by_an_index() {

@@ -8,6 +8,9 @@
 //!    │                   └─ end: hold ───────────▶ held ──▶ pending (retry)
 //!    └─ sink is back ── orphaned ◀── its sink is no longer configured
 //! ```
+//!
+//! What is not sent may have to give way when the outbox has more than its share of the store ([`Store::make_room`]): it is
+//! a dead letter without content then, which can be listed but not sent again.
 
 mod attempts;
 mod begin;
@@ -17,6 +20,7 @@ mod end;
 mod list;
 mod messages;
 mod recover;
+mod share;
 mod sinks;
 
 use std::fmt;
@@ -28,12 +32,15 @@ pub use end::{End, Ended, Outcome, Then};
 pub use list::{Filter, Letter, RecipientRow, Summary};
 pub use messages::{LIFETIME, NewMessage, Untried};
 pub use recover::{Ambiguous, Interrupted};
+pub use share::GaveWay;
 
-pub(super) use dead::{expire, purge};
+pub(super) use dead::{expire, postpone, purge};
 pub(super) use messages::{insert, remove_untried};
 pub(super) use recover::recover;
 
 use crate::message::Phase;
+#[cfg(doc)]
+use crate::store::Store;
 
 /// Where a message is on its way; of a recipient, only `Pending`, `Sent` and `Dead` occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
