@@ -55,6 +55,7 @@ pub fn email(port: u16) -> EmailConfig {
         server: SmtpServer { host: "127.0.0.1".to_owned(), port, tls: SmtpTls::None, login: None, ca: None },
         from: "dockbell <dockbell@example.com>".to_owned(),
         to: vec!["ops@example.com".to_owned()],
+        rate: None,
     }
 }
 

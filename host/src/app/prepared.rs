@@ -8,9 +8,10 @@ use super::routes::{self, Plugins, Started, Telling};
 use super::sinks;
 use super::states::States;
 use crate::config::{Config, Output, RouteConfig};
-use crate::deliver::Sink;
+use crate::deliver::{Courier, Sink};
 use crate::engine::Engine;
 use crate::plugin::Runtime;
+use crate::route::room::Room;
 
 /// A configuration, and the plugins that it was made with.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(super) struct Workshop {
     pub shelf: Shelf,
     pub states: States,
     pub telling: Telling,
+    pub room: Room,
     pub output: Option<Output>,
 }
 
@@ -40,7 +42,7 @@ pub(super) struct Prepared {
     /// The sinks as they write messages.
     pub writers: Vec<(String, Sink)>,
     /// The sinks as they deliver them.
-    pub couriers: Vec<(String, Sink)>,
+    pub couriers: Vec<(String, Courier)>,
 }
 
 impl Prepared {
@@ -49,7 +51,7 @@ impl Prepared {
     /// # Errors
     /// The first plugin, sink or engine that cannot be used.
     pub(super) async fn of(config: Config, running: Option<Arc<Current>>, workshop: &Workshop) -> anyhow::Result<Self> {
-        let Workshop { runtime, shelf, states, telling, output } = workshop;
+        let Workshop { runtime, shelf, states, telling, room, output } = workshop;
         let loading = {
             let config = components::fetch(&config, shelf).await?;
             let (runtime, running) = (Arc::clone(runtime), running.clone());
@@ -66,7 +68,7 @@ impl Prepared {
         let mut changed = current.config.clone();
         changed.routes.retain(|name, _| !kept.contains(name));
         states.open(&changed).await?;
-        let routes = routes::start(&changed, &current.plugins, states, *telling).await?;
+        let routes = routes::start(&changed, &current.plugins, states, *telling, room).await?;
         let mut engines = Vec::new();
         for (name, table) in &current.config.engines {
             let same = running.is_some_and(|running| running.config.engines.get(name) == Some(table));
@@ -74,8 +76,8 @@ impl Prepared {
                 engines.push(Engine::new(name.as_str().into(), table)?);
             }
         }
-        let open = || sinks::open(&current.config, *output);
-        let (writers, couriers) = (open()?, open()?);
+        let writers = sinks::open(&current.config, *output)?;
+        let couriers = sinks::couriers(&current.config, *output)?;
         Ok(Self { routes, kept, engines, writers, couriers, current })
     }
 }

@@ -1,5 +1,6 @@
 //! One route at work: events from the journal become messages in the outbox, and both stand in one transaction.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::message::{Batch, Message, Phase};
 use crate::route::collected::merge;
 use crate::route::group::Turn;
 use crate::route::{Arrived, Route};
-use crate::store::{NewMessage, Seal, Sealed, Store, StoreError};
+use crate::store::{Seal, Sealed, Store, StoreError};
 
 /// Longest sleep of a route, so that a clock that jumps is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -192,10 +193,8 @@ impl Teller {
                 settled: Some(self.route.settled()),
                 ..Seal::default()
             };
-            for (batch, messages) in &told {
-                for sink in &*Arc::clone(&self.to) {
-                    self.address(sink, batch, messages, now, &mut seal).await?;
-                }
+            for sink in &*Arc::clone(&self.to) {
+                self.address_all(sink, &told, now, &mut seal).await?;
             }
             let sinks: Vec<String> = seal.messages.iter().map(|message| message.sink.clone()).collect();
             let sealed = patience::wait(|| self.shared.store.seal(seal.clone())).await?;
@@ -208,12 +207,53 @@ impl Teller {
         }
     }
 
-    /// Adds what one sink is told about a batch. What waits for it and was never tried is told together with it.
+    /// Adds what one sink is told. When as many messages of the route wait for the sink as its rate lets through at once,
+    /// what comes beyond is told in one message, whatever its groups are.
+    async fn address_all(
+        &mut self,
+        sink: &str,
+        told: &[(&Batch, Arc<[Message]>)],
+        now: Timestamp,
+        seal: &mut Seal,
+    ) -> Result<(), StoreError> {
+        let Some(rate) = self.shared.outbox.rate(sink) else {
+            for (batch, messages) in told {
+                self.address(sink, batch, Some(messages), now, seal).await?;
+            }
+            return Ok(());
+        };
+        let route = Arc::clone(self.route.name());
+        let mut waiting = patience::wait(|| self.shared.store.waiting(&route, sink, rate.messages)).await?;
+        let mut beyond = Vec::new();
+        for (batch, messages) in told {
+            if waiting >= rate.messages && !batch.group.is_empty() {
+                beyond.extend(Some((*batch).clone()).filter(|batch| !is_about(batch, sink)));
+            } else {
+                let before = seal.messages.len();
+                self.address(sink, batch, Some(messages), now, seal).await?;
+                waiting += u32::try_from(seal.messages.len() - before).unwrap_or(u32::MAX);
+            }
+        }
+        if beyond.is_empty() {
+            return Ok(());
+        }
+        let note = format!("more waits than is sent here ({rate}), so that messages of several groups are one");
+        let last = beyond.pop();
+        let all = last.map(|last| Batch { group: String::new(), phase: Phase::Digest, ..merge(beyond, last) });
+        if let Some(mut all) = all {
+            all.notes.push(note);
+            self.address(sink, &all, None, now, seal).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds what one sink is told about a batch, for which there may be messages already. What waits for it and was never tried
+    /// is told together with it.
     async fn address(
         &mut self,
         sink: &str,
         batch: &Batch,
-        messages: &Arc<[Message]>,
+        messages: Option<&Arc<[Message]>>,
         now: Timestamp,
         seal: &mut Seal,
     ) -> Result<(), StoreError> {
@@ -227,15 +267,18 @@ impl Teller {
         };
         let earlier: Vec<Batch> =
             waiting.iter().filter_map(|message| serde_json::from_slice(&message.batch).ok()).collect();
-        let sealed: Vec<NewMessage> = if earlier.is_empty() || earlier.len() < waiting.len() {
-            self.shared.sinks.seal(sink, messages, Some(batch)).await
-        } else {
+        let mut batch = Cow::Borrowed(batch);
+        let mut messages = messages.map(Arc::clone);
+        if !earlier.is_empty() && earlier.len() == waiting.len() {
             seal.replaces.extend(waiting.iter().map(|message| message.number));
-            let all = merge(earlier, batch.clone());
-            let messages = Arc::from(self.route.messages(all.clone(), now).await);
-            self.shared.sinks.seal(sink, &messages, Some(&all)).await
+            batch = Cow::Owned(merge(earlier, batch.into_owned()));
+            messages = None;
+        }
+        let messages = match messages {
+            Some(messages) => messages,
+            None => Arc::from(self.route.messages(batch.clone().into_owned(), now).await),
         };
-        seal.messages.extend(sealed);
+        seal.messages.extend(self.shared.sinks.seal(sink, &messages, Some(&batch)).await);
         Ok(())
     }
 }

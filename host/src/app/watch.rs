@@ -25,6 +25,7 @@ use crate::config::{Config, Output};
 use crate::deliver::{Alarm, Outbox, Retry, Sink, Sinks, Trouble};
 use crate::engine::{Engine, Span};
 use crate::event::{Event, OWN_KIND};
+use crate::route::room::Room;
 use crate::store::{Filter, MessageState, Place, Store, StoreError};
 
 /// How much longer than the grace time a stop may take to close the store.
@@ -83,7 +84,7 @@ impl Watch {
         let grace = config.grace;
         let store = state::open(place, &own).await?;
         let states = States::kept(store.clone());
-        let workshop = Arc::new(Workshop { runtime, shelf, states, telling, output });
+        let workshop = Arc::new(Workshop { runtime, shelf, states, telling, room: Room::default(), output });
         let preparing = Self::prepare(config, span, reload, store.clone(), (own, own_events), Arc::clone(&workshop));
         let prepared = tokio::select! {
             biased;

@@ -7,6 +7,7 @@ use lettre::message::Mailbox;
 use super::document::{Given, Place, Table};
 use super::environment::{Environment, MAIL_FROM, MAIL_TO, SMTP_URL};
 use super::problem::{Mistake, Problem};
+use super::rate::Rate;
 use super::secret::Secret;
 use super::smtp_login;
 use super::value::Value;
@@ -40,6 +41,9 @@ pub struct EmailConfig {
     pub from: String,
     /// `to`: the recipients, at least one. Each is told on its own: one bad address does not hold back the others.
     pub to: Vec<String>,
+    /// `rate`: how many messages may be sent, such as `30/min`: so many at once, then one by one evenly over the time; what is
+    /// above it waits, and is merged. `unlimited` for no limit. Default `30/min`.
+    pub rate: Option<Rate>,
 }
 
 /// A mail server.
@@ -108,7 +112,8 @@ impl EmailConfig {
             let checked = addresses.into_iter().map(|(address, place)| checked(table, address, &place));
             checked.collect::<Vec<_>>().into_iter().collect()
         });
-        Some(Self { server: server?, from: from?, to: to? })
+        let rate = Rate::read(table, Some(Rate::MAIL));
+        Some(Self { server: server?, from: from?, to: to?, rate })
     }
 }
 
@@ -136,7 +141,7 @@ impl EmailConfig {
         let wrong = addresses.iter().find_map(|address| check_address(address).err());
         match wrong.or_else(|| addresses.is_empty().then(missing)) {
             Some(mistake) => Err(Problem::at(to.variable, mistake)),
-            None => Ok(Some(Self { server, from, to: addresses })),
+            None => Ok(Some(Self { server, from, to: addresses, rate: Some(Rate::MAIL) })),
         }
     }
 }

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::document::Table;
 use super::problem::Mistake;
+use super::rate::Rate;
 use super::secret::Secret;
 use super::value::Value;
 use super::webhook;
@@ -43,16 +44,19 @@ pub struct NotifyConfig {
     pub allow_loopback: bool,
     /// `ca`: PEM file of further certificates that may sign the service's. Default: the system's alone.
     pub ca: Option<PathBuf>,
+    /// `rate`: how many messages may be sent, such as `30/min`: so many at once, then one by one evenly over the time; what is
+    /// above it waits, and is merged. `unlimited` for no limit. Default `20/min`.
+    pub rate: Option<Rate>,
 }
 
 impl NotifyConfig {
-    /// A service with all defaults.
+    /// A service with all defaults, and without a limit to its rate.
     ///
     /// # Errors
     /// A URL that names no service.
     pub fn new(url: &str) -> Result<Self, Mistake> {
         let service = service(url)?;
-        Ok(Self { url: Secret::text(url), service, whole: None, allow_loopback: false, ca: None })
+        Ok(Self { url: Secret::text(url), service, whole: None, allow_loopback: false, ca: None, rate: None })
     }
 
     pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
@@ -61,8 +65,9 @@ impl NotifyConfig {
         let whole = table.take("whole").and_then(whole);
         let allow_loopback = table.take("allow-loopback").and_then(Value::truth).unwrap_or_default();
         let ca = table.take("ca").and_then(Value::path);
+        let rate = Rate::read(table, Some(Rate::CHAT));
         let (url, service) = url?;
-        Some(Self { url, service, whole, allow_loopback, ca })
+        Some(Self { url, service, whole, allow_loopback, ca, rate })
     }
 }
 

@@ -6,6 +6,7 @@ use super::document::Table;
 use super::email::EmailConfig;
 use super::notify::NotifyConfig;
 use super::problem::listed;
+use super::rate::Rate;
 use super::value::Value;
 use super::webhook::WebhookConfig;
 
@@ -56,6 +57,17 @@ pub struct FileConfig {
 }
 
 impl SinkConfig {
+    /// How many messages the sink may be sent; `None` for as many as there are.
+    #[must_use]
+    pub const fn rate(&self) -> Option<Rate> {
+        match self {
+            Self::Email(config) => config.rate,
+            Self::Webhook(config) => config.rate,
+            Self::Notify(config) => config.rate,
+            Self::Stdout(_) | Self::File(_) => None,
+        }
+    }
+
     /// One entry of `[sinks]`.
     pub(super) fn read(value: Value<'_>, hostname: &str) -> Option<Self> {
         let mut table = value.table()?;

@@ -9,6 +9,7 @@ use super::document::Table;
 use super::headers;
 use super::http_url::HttpUrl;
 use super::problem::Mistake;
+use super::rate::Rate;
 use super::secret::Secret;
 use super::signing::SigningKey;
 use super::template::Template;
@@ -54,6 +55,9 @@ pub struct WebhookConfig {
     pub allow_loopback: bool,
     /// `ca`: PEM file of further certificates that may sign the receiver's. Default: the system's alone.
     pub ca: Option<PathBuf>,
+    /// `rate`: how many messages may be sent, such as `30/min`: so many at once, then one by one evenly over the time; what is
+    /// above it waits, and is merged. `unlimited` for no limit. Default: unlimited.
+    pub rate: Option<Rate>,
 }
 
 /// What a request asks of its receiver.
@@ -81,6 +85,7 @@ impl fmt::Debug for WebhookConfig {
             .field("secret", &self.secret)
             .field("allow_loopback", &self.allow_loopback)
             .field("ca", &self.ca)
+            .field("rate", &self.rate)
             .finish()
     }
 }
@@ -99,6 +104,7 @@ impl WebhookConfig {
             secret: None,
             allow_loopback: false,
             ca: None,
+            rate: None,
         }
     }
 
@@ -114,8 +120,9 @@ impl WebhookConfig {
         let secret = secret(table);
         let allow_loopback = table.take("allow-loopback").and_then(Value::truth).unwrap_or_default();
         let ca = table.take("ca").and_then(Value::path);
+        let rate = Rate::read(table, None);
         let (url, _) = url?;
-        Some(Self { url, method, headers, headers_file, content_type, template, secret, allow_loopback, ca })
+        Some(Self { url, method, headers, headers_file, content_type, template, secret, allow_loopback, ca, rate })
     }
 }
 

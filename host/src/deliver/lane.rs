@@ -6,14 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{Mutex, Notify, watch};
 
 use super::SinkStats;
+use super::pace::Pace;
+use crate::config::Rate;
 
 /// The way to one sink.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub sink: Arc<str>,
     pub stats: Arc<watch::Sender<SinkStats>>,
+    /// How many messages may be sent.
+    pub rate: Option<Rate>,
     /// Held by the worker that delivers: one of a sink at a time.
-    pub turn: Arc<Mutex<()>>,
+    pub turn: Arc<Mutex<Pace>>,
     woken: Notify,
     hurried: Notify,
     wakes: AtomicU64,
@@ -22,18 +26,19 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(sink: &str) -> Self {
-        Self::with(Arc::from(sink), Arc::new(watch::Sender::new(SinkStats::default())), Arc::default())
+    pub(super) fn new(sink: &str, rate: Option<Rate>) -> Self {
+        Self::with(Arc::from(sink), rate, Arc::new(watch::Sender::new(SinkStats::default())), Arc::default())
     }
 
     /// The way to the same sink with another configuration. It counts on, and its worker waits for the end of this one's.
-    pub(super) fn successor(&self) -> Self {
-        Self::with(Arc::clone(&self.sink), Arc::clone(&self.stats), Arc::clone(&self.turn))
+    pub(super) fn successor(&self, rate: Option<Rate>) -> Self {
+        Self::with(Arc::clone(&self.sink), rate, Arc::clone(&self.stats), Arc::clone(&self.turn))
     }
 
-    fn with(sink: Arc<str>, stats: Arc<watch::Sender<SinkStats>>, turn: Arc<Mutex<()>>) -> Self {
+    fn with(sink: Arc<str>, rate: Option<Rate>, stats: Arc<watch::Sender<SinkStats>>, turn: Arc<Mutex<Pace>>) -> Self {
         Self {
             sink,
+            rate,
             stats,
             turn,
             woken: Notify::new(),

@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use super::lane::Lane;
-use super::{Alarm, Retry, Sink, SinkStats, worker};
+use super::{Alarm, Courier, Retry, SinkStats, worker};
+use crate::config::Rate;
 use crate::store::{Filter, MessageState, Store, StoreError};
 
 /// How many lost messages are logged one by one when the program ends.
@@ -60,7 +61,7 @@ impl Outbox {
     /// Starts one worker per sink. Must be called within a tokio runtime; dropping the outbox ends the workers at once, and
     /// what they were sending is sent again after the next start.
     #[must_use]
-    pub fn start(store: Store, sinks: Vec<(String, Sink)>, retry: Retry, alarm: &Alarm) -> Self {
+    pub fn start<S: Into<Courier>>(store: Store, sinks: Vec<(String, S)>, retry: Retry, alarm: &Alarm) -> Self {
         let (lanes, broken) = (watch::Sender::default(), watch::Sender::default());
         let outbox = Self { store, retry, alarm: alarm.clone(), lanes, workers: Mutex::default(), broken };
         let _ = outbox.employ(sinks);
@@ -69,7 +70,7 @@ impl Outbox {
 
     /// From now on these sinks deliver. An attempt that is under way ends as it began; the rest is theirs. Waits until those
     /// that are no longer there have ended, at most `patience`.
-    pub async fn exchange(&self, sinks: Vec<(String, Sink)>, patience: Duration) {
+    pub async fn exchange<S: Into<Courier>>(&self, sinks: Vec<(String, S)>, patience: Duration) {
         let before = self.employ(sinks);
         let gone: Vec<_> = {
             let now = self.lanes.borrow();
@@ -84,13 +85,15 @@ impl Outbox {
     }
 
     /// Starts a worker for each of these sinks, and tells those before them to end. Gives the lanes of the latter.
-    fn employ(&self, sinks: Vec<(String, Sink)>) -> Lanes {
+    fn employ<S: Into<Courier>>(&self, sinks: Vec<(String, S)>) -> Lanes {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         while workers.try_join_next().is_some() {}
         let before = self.lanes.borrow().clone();
         let mut lanes = Lanes::new();
         for (name, sink) in sinks {
-            let lane = Arc::new(before.get(&name).map_or_else(|| Lane::new(&name), |lane| lane.successor()));
+            let Courier { sink, rate } = sink.into();
+            let lane = before.get(&name).map_or_else(|| Lane::new(&name, rate), |lane| lane.successor(rate));
+            let lane = Arc::new(lane);
             let work = worker::run(Arc::clone(&lane), self.store.clone(), sink, self.retry, self.alarm.clone());
             let broken = self.broken.clone();
             workers.spawn(async move {
@@ -126,6 +129,12 @@ impl Outbox {
     #[must_use]
     pub fn stats(&self, sink: &str) -> Option<watch::Receiver<SinkStats>> {
         self.lanes.borrow().get(sink).map(|lane| lane.stats.subscribe())
+    }
+
+    /// How many messages a sink may be sent; `None` for as many as there are, and for an unknown sink.
+    #[must_use]
+    pub fn rate(&self, sink: &str) -> Option<Rate> {
+        self.lanes.borrow().get(sink).and_then(|lane| lane.rate)
     }
 
     /// Waits until every sink is closed for good, as when the terminal that was the only one is gone (`dockbell | head`).

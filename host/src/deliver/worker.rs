@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{error, info, warn};
 
+use super::awake::Awake;
 use super::lane::Lane;
+use super::pace::Pace;
 use super::{Alarm, Attempt, Failure, Fault, Retry, Sealed, Sink, Trouble};
 use crate::store::{Due, End, Ended, Filter, MessageState, Outcome, Outgoing, Store, StoreError, Then};
 use crate::text;
@@ -45,17 +47,27 @@ pub(super) async fn run(
     alarm: Alarm,
 ) -> Result<(), StoreError> {
     let turn = Arc::clone(&lane.turn);
-    let _turn = turn.lock().await;
+    let mut pace = turn.lock().await;
     if lane.leaving() {
         return Ok(());
     }
     // What was so before is not known of the sink as it is configured now.
     lane.stats.send_modify(|stats| (stats.idle, stats.down, stats.gone) = (false, None, false));
-    let mut worker =
-        Worker { lane, store, sink, retry, alarm, down: None, put_off: HashMap::new(), hurried: None, current: None };
+    let mut worker = Worker {
+        lane,
+        store,
+        sink,
+        retry,
+        alarm,
+        down: None,
+        put_off: HashMap::new(),
+        hurried: None,
+        current: None,
+        awake: Awake::new(),
+    };
     loop {
         // A mistake in a library must not silence a sink for ever: it costs the message that brought it about.
-        match AssertUnwindSafe(worker.work()).catch_unwind().await {
+        match AssertUnwindSafe(worker.work(&mut pace)).catch_unwind().await {
             Ok(ended) => {
                 worker.sink.rest().await;
                 return ended;
@@ -78,10 +90,11 @@ struct Worker {
     hurried: Option<HashSet<i64>>,
     /// What is being sent.
     current: Option<Outgoing>,
+    awake: Awake,
 }
 
 impl Worker {
-    async fn work(&mut self) -> Result<(), StoreError> {
+    async fn work(&mut self, pace: &mut Pace) -> Result<(), StoreError> {
         let mut warm = false;
         while !self.lane.stats.borrow().gone && !self.lane.leaving() {
             if self.hurried.is_none() && self.lane.closing() {
@@ -105,8 +118,23 @@ impl Worker {
             }
             let wakes = self.lane.wakes();
             match self.next().await? {
+                Due::Now(_) if self.must_wait(pace).is_some() => {
+                    if self.hurried.is_some() {
+                        // It is kept for the next start.
+                        return Ok(());
+                    }
+                    let long = self.must_wait(pace).is_some_and(|next| next > Instant::now() + WARM);
+                    if warm && long {
+                        self.sink.rest().await;
+                        warm = false;
+                    }
+                    self.wait_for(pace).await;
+                }
                 Due::Now(number) if self.hurried.as_mut().is_some_and(|tried| !tried.insert(number)) => return Ok(()),
                 Due::Now(number) => {
+                    if let Some(rate) = self.lane.rate {
+                        pace.sent(rate, Instant::now());
+                    }
                     self.try_one(number).await?;
                     warm = true;
                 }
@@ -135,6 +163,22 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Until when nothing may be sent, as the rate of the sink says. What would be lost otherwise is sent all the same.
+    fn must_wait(&self, pace: &Pace) -> Option<Instant> {
+        let last_chance = self.hurried.is_some() && self.store.is_in_memory();
+        let now = Instant::now();
+        self.lane.rate.filter(|_| !last_chance).map(|rate| pace.next(rate, now)).filter(|next| *next > now)
+    }
+
+    async fn wait_for(&self, pace: &Pace) {
+        if let Some(next) = self.must_wait(pace) {
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = self.closed() => {}
+            }
+        }
     }
 
     async fn closed(&self) {
@@ -228,7 +272,7 @@ impl Worker {
         }
         let failure = down.as_ref().or(later.as_ref()).or(plainer.as_ref()).or(refused.as_ref());
         let then = match (&down, &later) {
-            _ if Timestamp::now() >= outgoing.deadline => Then::GiveUp,
+            _ if self.awake.is_past(outgoing.deadline) => Then::GiveUp,
             (None, Some(failure)) => Then::RetryAt(self.put_off(outgoing, failure)),
             // Perhaps the server chokes on this message: the next probe is another, and this one is not sent again and again
             // to somebody who has it.
@@ -309,9 +353,10 @@ impl Worker {
             sink = %self.lane.sink, message = %outgoing.id, retry_in = ?wait, error = failure.error,
             hint = failure.hint, "A message is tried again later."
         );
-        let due = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
+        let now = Timestamp::now();
+        let due = now.checked_add(wait).unwrap_or(Timestamp::MAX);
         // At its deadline it is tried for the last time.
-        due.min(outgoing.deadline)
+        if outgoing.deadline > now { due.min(outgoing.deadline) } else { due }
     }
 
     /// The wait, or a longer one that the server asked for.
