@@ -168,6 +168,59 @@ async fn a_bounded_run_tells_one_digest_and_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_cannot_be_delivered_is_delivered_by_the_next_one() {
+    let (engine, mail, folder) = (ScriptedEngine::unix().await, ScriptedSmtp::start().await, TempDir::new().unwrap());
+    engine.send(die("web").line());
+    let text = format!("[routes.default]\nfilters = []\n{}", mail_sink(&mail));
+    let report = |state: &Path| {
+        let mut command = configured(&folder, &engine, &text);
+        Program::start(command.args(["--since", "1h", "--state"]).arg(state)).ended()
+    };
+    mail.always(Stage::Greeting, Fault::reply("421 4.3.2 not now"));
+    let ended = report(Path::new("none"));
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.log);
+    assert!(ended.log.contains("A message is lost."), "{}", ended.log);
+
+    let state = folder.path().join("state");
+    // A dockbell that watches has the state in use meanwhile.
+    let watching = Program::start(configured(&folder, &engine, &text).arg("--state").arg(&state));
+    engine.subscribed(2).await;
+    let ended = report(&state);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+    assert!(ended.log.contains("not delivered: 1 for `ops`; that is done after the next start"), "{}", ended.log);
+    watching.kill();
+    mail.heal();
+    let ended = report(&state);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+    let mails = mail.mails();
+    assert_eq!(mails.len(), 2, "that of the report before, and its own");
+    assert!(mails.iter().all(|mail| String::from_utf8_lossy(&mail.bytes).contains("web crashed")), "{}", ended.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_says_what_becomes_of_what_is_not_delivered() {
+    for (kept, said) in [(true, "is sent after the next start"), (false, "is lost")] {
+        let (engine, mail, folder) =
+            (ScriptedEngine::unix().await, ScriptedSmtp::start().await, TempDir::new().unwrap());
+        // The connection stays open, and the stop waits for it.
+        mail.always(Stage::Greeting, Fault::Stall);
+        let text = format!("[routes.default]\nfilters = []\nsettle = \"0s\"\n{}", mail_sink(&mail));
+        let mut command = configured(&folder, &engine, &text);
+        if kept {
+            command.arg("--state").arg(folder.path().join("state"));
+        }
+        let program = watching(&mut command, &engine).await;
+        engine.send(die("web").line());
+        dockbell_tests::program::wait_until(|| mail.connections() > 0);
+        program.ask_to_end();
+        program.logged("SIGTERM: telling what is open, then ending");
+        let ended = program.terminate();
+        assert_eq!(ended.status.code(), Some(143), "{}", ended.log);
+        assert!(ended.log.contains("SIGTERM again: ending at once") && ended.log.contains(said), "{}", ended.log);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_goes_away_ends_the_program_quietly() {
     let engine = ScriptedEngine::unix().await;
     let mut command = dockbell();

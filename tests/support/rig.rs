@@ -59,9 +59,21 @@ impl Rig {
     /// # Panics
     /// When it cannot be written.
     pub fn configure(&self, top: &str, rest: &str) {
+        self.write(top, rest, "rate = \"unlimited\"\n");
+    }
+
+    /// The same with these keys of the mail sink, and nothing above the tables.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn configure_mail(&self, rest: &str, mail: &str) {
+        self.write("", rest, mail);
+    }
+
+    fn write(&self, top: &str, rest: &str, mail: &str) {
         let text = format!(
             "hostname = \"host-1\"\n{top}\n[engines.local]\nhost = \"{}\"\n{rest}\n[sinks.ops]\ntype = \"email\"\n\
-             server = \"smtp://127.0.0.1:{}?tls=none\"\nfrom = \"dockbell@example.com\"\nto = [\"ops@example.com\"]\n",
+             server = \"smtp://127.0.0.1:{}?tls=none\"\nfrom = \"dockbell@example.com\"\nto = [\"ops@example.com\"]\n{mail}",
             self.engine.host(),
             self.mail.port()
         );
@@ -130,6 +142,8 @@ pub struct Told {
     pub counts: BTreeMap<String, u64>,
     /// The first and the last events.
     pub events: Vec<serde_json::Value>,
+    /// What is said beside the events.
+    pub notes: Vec<String>,
 }
 
 impl Told {

@@ -36,6 +36,27 @@ pub(super) async fn open(place: Place, own: &Own) -> anyhow::Result<Store> {
     Ok(store)
 }
 
+/// Opens the store of a report, which ends by itself: the messages that an earlier one could not deliver are in it, and nothing
+/// else of it counts. Where it cannot be used, this report keeps nothing.
+///
+/// # Errors
+/// Fails if the store is broken.
+pub(super) async fn open_for_report(place: Place, own: &Own) -> anyhow::Result<Store> {
+    let store = match open(place, own).await {
+        Err(error) => match error.downcast_ref::<StoreError>() {
+            Some(StoreError::Locked { .. } | StoreError::Directory { .. }) => {
+                tracing::warn!("what this report cannot deliver is lost: {error}");
+                open(Place::Memory, own).await?
+            }
+            _ => return Err(error),
+        },
+        store => store?,
+    };
+    // What a killed report has read was of another time.
+    patience::wait(|| store.retain_routes(&[])).await?;
+    Ok(store)
+}
+
 /// Returns the id of the engine if it is another than the one that the store knows under its name. Where the engine does not
 /// say its id within 10 s it counts as the known one; the reader finds out later.
 ///

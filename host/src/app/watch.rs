@@ -82,8 +82,14 @@ impl Watch {
         let shelf = Shelf::of(&place);
         let (own, own_events) = Own::new();
         let grace = config.grace;
-        let store = state::open(place, &own).await?;
-        let states = States::kept(store.clone());
+        let store = match span {
+            Some(_) => state::open_for_report(place, &own).await?,
+            None => state::open(place, &own).await?,
+        };
+        let states = match span {
+            Some(_) => States::fleeting(&config),
+            None => States::kept(store.clone()),
+        };
         let workshop = Arc::new(Workshop { runtime, shelf, states, telling, room: Room::default(), output });
         let preparing = Self::prepare(config, span, reload, store.clone(), (own, own_events), Arc::clone(&workshop));
         let prepared = tokio::select! {

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::exit;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(super) struct Stop {
     pub token: CancellationToken,
     /// The grace time in milliseconds.
     grace: Arc<AtomicU64>,
+    /// Whether what is not delivered is sent after the next start.
+    kept: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -47,7 +49,11 @@ impl Stop {
                 let limit = Duration::from_millis(heard.grace.load(Ordering::Relaxed)) + OVERTIME;
                 tokio::select! {
                     (name, code) = signals.next() => {
-                        tracing::error!("{name} again: ending at once, what is not delivered yet is lost");
+                        if heard.kept.load(Ordering::Relaxed) {
+                            tracing::warn!("{name} again: ending at once, what is not delivered yet is sent after the next start");
+                        } else {
+                            tracing::error!("{name} again: ending at once, what is not delivered yet is lost");
+                        }
                         exit(code);
                     }
                     () = sleep(limit) => {
@@ -64,6 +70,11 @@ impl Stop {
     /// Lets a stop take as long as this grace time; the longest one counts.
     pub(super) fn allow(&self, grace: Duration) {
         self.grace.fetch_max(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Records that messages are kept for the next start, so that a second signal does not call them lost.
+    pub(super) fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,9 @@ use crate::config::{Config, SinkConfig};
 use crate::engine::Span;
 use crate::store::{Place, StoreError};
 
+/// The folder in the state directory where reports keep messages that could not be delivered. The state itself may be in use.
+const REPORTS: &str = "reports";
+
 /// What `watch` takes.
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {
@@ -41,14 +44,23 @@ impl WatchArgs {
         Ok(bounded.then_some(span))
     }
 
-    /// Where state is kept. A report that ends by itself keeps none, and neither does a run that only prints to the terminal
-    /// unless a place is named or a plugin is to keep something: whoever looks on for a moment disturbs no other dockbell.
+    /// Where state is kept. A run that only prints to the terminal keeps none, unless a place is named or a plugin is to keep
+    /// something: whoever looks on for a moment disturbs no other dockbell. A report that ends by itself keeps nothing but
+    /// messages that could not be delivered, in a place of its own beside the state of the dockbell that watches.
     fn place(&self, config: &Config, bounded: bool) -> Result<Place, StoreError> {
         let told = config.routes.values().flat_map(|route| &route.to);
         let mut sinks = told.filter_map(|sink| config.sinks.get(sink));
+        let only_prints = sinks.all(|sink| matches!(sink, SinkConfig::Stdout(_)));
         let keeps = config.plugins.values().any(|plugin| plugin.grants.state.is_some());
-        let looks_on = sinks.all(|sink| matches!(sink, SinkConfig::Stdout(_))) && !self.state.is_named() && !keeps;
-        if bounded || looks_on { Ok(Place::Memory) } else { self.state.place() }
+        if only_prints && (bounded || !(self.state.is_named() || keeps)) {
+            return Ok(Place::Memory);
+        }
+        Ok(match self.state.place() {
+            Ok(Place::Directory(path)) if bounded => Place::Directory(path.join(REPORTS)),
+            // A report can do without.
+            Err(_) if bounded => Place::Memory,
+            place => place?,
+        })
     }
 }
 
@@ -71,6 +83,9 @@ pub(super) async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     };
     stop.allow(config.grace);
     let place = args.place(&config, span.is_some())?;
+    if place != Place::Memory {
+        stop.keep();
+    }
     let output = args.output.output;
     let (stays, stopping) = (place.clone(), stop.clone());
     let load = Arc::new(move || {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{error, warn};
 
 use super::lane::Lane;
 use super::{Alarm, Courier, Retry, SinkStats, worker};
@@ -198,7 +198,7 @@ impl Outbox {
         }
         if undelivered.kept {
             if !undelivered.sinks.is_empty() {
-                info!("{undelivered}; that is done after the next start");
+                warn!("{undelivered}; that is done after the next start");
             }
             return Ok(undelivered);
         }

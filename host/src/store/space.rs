@@ -122,13 +122,15 @@ impl Space {
         Ok(())
     }
 
-    /// Whether lines take as much as they may. Pages that are free within the file do not count, which SQLite's own limit
-    /// does not know.
-    pub(super) fn lines_have_their_share(&self, db: &Connection) -> bool {
+    /// Whether lines of so many bytes would take more than lines may. Pages that are free within the file do not count, which
+    /// SQLite's own limit does not know.
+    pub(super) fn lines_have_their_share(&self, db: &Connection, bytes: u32) -> bool {
         let all = self.room.quota.load(Ordering::Acquire) / self.page;
         let most = (all - RESERVE.min(all / 8)) / 8 * 7;
+        // With an eighth for their keys and for what the database adds. They are packed, and so even many of them may fit.
+        let more = (u64::from(bytes) / 8 * 9 / self.page).min(most / 4);
         // What cannot be asked is found out by writing.
-        pages_in_use(db).is_ok_and(|pages| pages >= most)
+        pages_in_use(db).is_ok_and(|pages| pages + more >= most)
     }
 
     /// What an error of SQLite means here. When it is a full volume, the ballast is deleted.

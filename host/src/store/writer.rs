@@ -98,7 +98,7 @@ impl Writer {
             Some(StoreError::OutOfTurn)
         } else if command.class != Class::Upkeep && self.space.is_scarce() {
             Some(StoreError::Full(Full::Volume { path: Arc::clone(&self.path) }))
-        } else if command.class == Class::Intake && self.space.lines_have_their_share(&self.db) {
+        } else if command.class == Class::Intake && self.space.lines_have_their_share(&self.db, command.weight) {
             Some(self.space.at_quota())
         } else {
             None
