@@ -1,5 +1,7 @@
 //! Delivers what waits for one sink.
 
+mod down;
+
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{error, info, warn};
 
+use self::down::Down;
 use super::awake::Awake;
 use super::lane::Lane;
 use super::pace::Pace;
@@ -23,16 +26,6 @@ const WARM: Duration = Duration::from_secs(5);
 const STORE_WAIT: Duration = Duration::from_millis(500);
 /// Longest sleep, so that a clock that jumps is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-
-/// A sink that takes nothing.
-struct Down {
-    since: Instant,
-    /// When it is tried again.
-    until: Instant,
-    failures: u32,
-    /// Whether it was told.
-    told: bool,
-}
 
 /// Delivers what is in the store until the end is asked for and nothing is due, until another takes over, or until the sink
 /// is gone for good. It begins when no other worker delivers to the sink.
@@ -117,29 +110,31 @@ impl Worker {
                 continue;
             }
             let wakes = self.lane.wakes();
-            match self.next().await? {
-                Due::Now(_) if self.must_wait(pace).is_some() => {
-                    if self.hurried.is_some() {
-                        // It is kept for the next start.
-                        return Ok(());
-                    }
-                    let long = self.must_wait(pace).is_some_and(|next| next > Instant::now() + WARM);
-                    if warm && long {
+            match (self.next().await?, self.must_wait(pace)) {
+                // It is kept for the next start.
+                (Due::Now(_), Some(_)) if self.hurried.is_some() => return Ok(()),
+                (Due::Now(_), Some(next)) => {
+                    if warm && next > Instant::now() + WARM {
                         self.sink.rest().await;
                         warm = false;
                     }
-                    self.wait_for(pace).await;
+                    tokio::select! {
+                        () = sleep_until(next) => {}
+                        () = self.closed() => {}
+                    }
                 }
-                Due::Now(number) if self.hurried.as_mut().is_some_and(|tried| !tried.insert(number)) => return Ok(()),
-                Due::Now(number) => {
+                (Due::Now(number), None) => {
+                    if self.hurried.as_mut().is_some_and(|tried| !tried.insert(number)) {
+                        return Ok(());
+                    }
                     if let Some(rate) = self.lane.rate {
                         pace.sent(rate, Instant::now());
                     }
                     self.try_one(number).await?;
                     warm = true;
                 }
-                Due::At(_) | Due::Nothing if self.hurried.is_some() => return Ok(()),
-                due => {
+                (Due::At(_) | Due::Nothing, _) if self.hurried.is_some() => return Ok(()),
+                (due, _) => {
                     let longest = match due {
                         Due::At(time) => Some(until(time).min(LONGEST_SLEEP)),
                         _ => {
@@ -170,15 +165,6 @@ impl Worker {
         let last_chance = self.hurried.is_some() && self.store.is_in_memory();
         let now = Instant::now();
         self.lane.rate.filter(|_| !last_chance).map(|rate| pace.next(rate, now)).filter(|next| *next > now)
-    }
-
-    async fn wait_for(&self, pace: &Pace) {
-        if let Some(next) = self.must_wait(pace) {
-            tokio::select! {
-                () = sleep_until(next) => {}
-                () = self.closed() => {}
-            }
-        }
     }
 
     async fn closed(&self) {
@@ -362,39 +348,6 @@ impl Worker {
     /// The wait, or a longer one that the server asked for.
     fn wait(&self, wait: Duration, failure: &Failure) -> Duration {
         wait.max(failure.retry_after.unwrap_or_default())
-    }
-
-    fn go_down(&mut self, failure: &Failure) {
-        let sink = &self.lane.sink;
-        let now = Instant::now();
-        let mut down = self.down.take().unwrap_or(Down { since: now, until: now, failures: 0, told: false });
-        down.failures = down.failures.saturating_add(1);
-        if failure.lasting {
-            warn!(%sink, error = failure.error, hint = failure.hint, "The sink is closed; nothing more is sent to it.");
-        } else {
-            let wait = self.wait(self.retry.sink.after(down.failures), failure);
-            warn!(
-                %sink, retry_in = ?wait, failures = down.failures, error = failure.error, hint = failure.hint,
-                "The sink takes nothing; its messages wait."
-            );
-            down.until = now + wait;
-        }
-        if !down.told && (failure.lasting || down.since.elapsed() >= self.retry.patience) {
-            down.told = true;
-            self.alarm.tell(Trouble::SinkFailed { sink: Arc::clone(sink), error: failure.error.clone() });
-        }
-        self.lane.stats.send_modify(|stats| {
-            stats.down = Some(Arc::from(failure.error.as_str()));
-            stats.gone = failure.lasting;
-        });
-        self.down = Some(down);
-    }
-
-    fn come_back(&mut self) {
-        if let Some(down) = self.down.take() {
-            info!(sink = %self.lane.sink, failures = down.failures, "The sink takes messages again.");
-            self.lane.stats.send_modify(|stats| stats.down = None);
-        }
     }
 
     fn count(&self, attempt: &Attempt) {

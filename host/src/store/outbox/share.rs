@@ -78,8 +78,11 @@ impl Store {
         let mut gave_way = BTreeMap::new();
         for some in victims.chunks(BITE) {
             let some = some.to_vec();
-            for one in self.change(move |db| give_way(db, &some, now)).await? {
-                note(&mut gave_way, one);
+            match self.change(move |db| give_way(db, &some, now)).await {
+                Ok(all) => all.into_iter().for_each(|one| note(&mut gave_way, one)),
+                Err(error) if gave_way.is_empty() => return Err(error),
+                // What was done is told; the rest is tried the next time.
+                Err(_) => break,
             }
         }
         Ok(gave_way.into_values().collect())
