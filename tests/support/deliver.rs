@@ -8,8 +8,8 @@ use dockbell::config::{Auth, EmailConfig, Login, Secret, SinkConfig, SmtpServer,
 use dockbell::deliver::email::{Email, Limits};
 use dockbell::deliver::{Alarm, Attempt, Failure, Outbox, Retry, Sink, Sinks, Trouble, Undelivered, Waits};
 use dockbell::message::{Alternative, Batch, Message, Notification, Phase};
-use dockbell::store::{Filter, NewMessage, Opened, Options, Place, Seal, Store, Summary};
-use jiff::{SignedDuration, Timestamp};
+use dockbell::store::{Filter, LIFETIME, NewMessage, Opened, Options, Place, Seal, Store, Summary};
+use jiff::Timestamp;
 
 /// The name that test messages give the machine.
 pub const HOST: &str = "host-1";
@@ -169,9 +169,9 @@ impl Post {
             between: String::new(),
         };
         let mut messages = self.sinks.seal(sink, &Arc::from([message.clone()]), Some(&batch)).await;
-        // Test messages were sealed on a fixed day; their time begins now all the same.
-        let deadline = Timestamp::now() + SignedDuration::from_hours(24);
-        messages.iter_mut().for_each(|message| message.deadline = Some(deadline));
+        // Test messages were made on a certain day, whatever day it is now.
+        let deadline = Timestamp::now().checked_add(LIFETIME).ok();
+        messages.iter_mut().for_each(|message| message.deadline = deadline);
         messages
     }
 
