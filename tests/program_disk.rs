@@ -351,3 +351,28 @@ async fn a_clock_that_is_set_by_a_day_makes_no_storm_and_leaves_nothing_behind()
         assert_eq!(delivered, ["five", "four", "one", "three", "two"], "{seconds} s");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_was_asleep_for_six_days_gives_up_no_message() {
+    let mut host = Host::new(AT_ONCE).await;
+    let Some(library) = preload(host.folder.path(), WRONG_CLOCK) else { return };
+    let clock = host.folder.path().join("clock");
+    fs::write(&clock, "0").unwrap();
+    host.environment = vec![("LD_PRELOAD", library), ("DOCKBELL_TEST_CLOCK", clock.clone())];
+    let program = host.watching(1).await;
+    host.engine.send(die("one").line());
+    program.output(|output| output.contains("one"));
+    program.logged("The sink takes nothing; its messages wait.");
+    fs::write(&clock, (6 * 24 * 3600).to_string()).unwrap();
+    host.engine.send(die("two").line());
+    program.output(|output| output.contains("two"));
+    // It goes on trying for so long that whatever looks for old messages has looked.
+    program.log(|log| log.matches("The sink takes nothing; its messages wait.").count() >= 5);
+    host.make_room_for_messages();
+    let ended = program.terminate();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+    assert!(!ended.log.contains("given up") && !ended.log.contains("dead letter"), "{}", ended.log);
+    let mut delivered = names(&fs::read_to_string(host.folder.path().join("later/ops.jsonl")).unwrap());
+    delivered.sort();
+    assert_eq!(delivered, ["one", "two"]);
+}

@@ -205,7 +205,7 @@ async fn what_a_burst_took_is_given_back_to_the_volume() {
     let directory = tempfile::tempdir().unwrap();
     let store = try_open(directory.path(), &Options::default()).unwrap().store;
     store.open_route("default").await.unwrap();
-    let mut engine = store.appender("local");
+    let engine = store.appender("local");
     for batch in 0..60_u32 {
         engine.append(numbered(batch * 100..batch * 100 + 100, 10_000)).await.unwrap().await.unwrap();
     }

@@ -52,7 +52,8 @@ pub struct Batch {
     pub span_nanos: (i64, i64),
     /// How many of each `"kind action"`, exact, the most frequent first.
     pub counts: Vec<(String, u32)>,
-    /// All events, or of a large batch the first 50 and the last 50, in the order they arrived.
+    /// All events, or of a large batch the first 50 and the last 50, in the order they arrived. Where memory is short, they
+    /// are fewer, and long values of their labels are cut; `notes` say so.
     pub events: Vec<Arc<Event>>,
     /// Gaps, late events, failed plugins: what the reader must know beside the events.
     pub notes: Vec<String>,

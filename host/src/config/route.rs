@@ -42,8 +42,8 @@ pub struct RouteConfig {
     pub group_by: GroupBy,
     /// `settle`: how long the first event waits for others that belong to it. Default `1s`; from `0s` to `10m`.
     pub settle: Duration,
-    /// `window`: after the first message, one digest per window. `0s` tells every event at once. Default `60s`;
-    /// at most `7d`.
+    /// `window`: after the first message, one digest per window. The first trouble behind a message that told none does not
+    /// wait for it. `0s` tells every event at once. Default `60s`; at most `7d`.
     pub window: Duration,
     /// `window-max`: while a window brings nothing but containers that restart again and again, the window doubles up to
     /// this. Default `1h`, or `window` if that is longer; from `window` to `7d`.
