@@ -3,7 +3,8 @@
 //! The way of one event: [`engine`] reads it, [`lifecycle`] adds facts, [`route`] passes it through filters ([`plugin`]),
 //! collects it in a group ([`store`]) and makes a message of it, [`deliver`] brings the message to its sinks. [`app`] wires
 //! these; [`serve`] is what it answers while it runs; [`cli`] is what the user types. A module imports only from those below it:
-//! `cli`, `app`, (`engine`, `route`, `deliver`, `serve`), (`store`, `plugin`, `lifecycle`), (`config`, `queue`, `message`, `event`, `files`, `private`, `text`).
+//! `cli`, `app`, (`engine`, `route`, `deliver`, `serve`), (`store`, `plugin`, `lifecycle`), (`config`, `queue`, `message`,
+//! `event`, `files`, `private`, `text`, `tls`).
 
 pub mod app;
 pub mod cli;
@@ -21,3 +22,4 @@ pub mod route;
 pub mod serve;
 pub mod store;
 pub mod text;
+pub mod tls;

@@ -1,9 +1,10 @@
 //! Where messages go.
 
 use super::email::{Email, EmailError};
-use super::{Attempt, Failure, File, Notify, Sealed, Stdout, TlsError, Webhook};
+use super::{Attempt, Failure, File, Notify, Sealed, Stdout, Webhook};
 use crate::config::{Output, SinkConfig};
 use crate::message::Message;
+use crate::tls::TlsError;
 
 /// Where messages go.
 #[derive(Debug)]

@@ -1,11 +1,21 @@
 //! What can go wrong with an engine, and how to mend it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::Address;
 use crate::text;
+use crate::tls::{self, Keys};
+
+/// How hints name what is configured.
+const KEYS: Keys = Keys {
+    server: "`host`",
+    ca: "tls = { ca = \"ca.pem\" }",
+    plain: "the engine does not speak TLS on this port: remove `tls` (or `DOCKER_TLS_VERIFY`), or use the port with TLS, 2376",
+};
+const TLS_HINT: &str = "check `tls` of the engine: `ca`, and `cert` with its `key`";
 
 /// Most bytes of what an engine says that are quoted.
 const QUOTED: usize = 300;
@@ -56,7 +66,7 @@ pub enum Fault {
     NoAuthorities(String),
     /// The TLS handshake failed, or the engine refused our certificate.
     #[error("TLS failed: {0}")]
-    Tls(String),
+    Tls(TlsFault),
     /// Something answers, but it does not speak the API.
     #[error("this is not a container engine: {0}")]
     NotAnEngine(String),
@@ -102,6 +112,38 @@ pub enum Fault {
     },
 }
 
+/// Why a TLS handshake failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFault {
+    reason: String,
+    hint: String,
+}
+
+impl TlsFault {
+    /// Makes one of the library's error.
+    pub(super) fn of(error: &rustls::Error) -> Self {
+        let hint = tls::hint(error, KEYS).unwrap_or_else(|| match error {
+            rustls::Error::AlertReceived(_) => {
+                "the engine wants a certificate that it trusts: `tls = { ca = …, cert = \"cert.pem\", key = \"key.pem\" }`"
+                    .to_owned()
+            }
+            _ => TLS_HINT.to_owned(),
+        });
+        Self { reason: quoted(error), hint }
+    }
+
+    /// Makes one of what else went wrong.
+    pub(super) fn other(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), hint: TLS_HINT.to_owned() }
+    }
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
 impl Fault {
     /// How to mend it; one line.
     #[must_use]
@@ -121,7 +163,7 @@ impl Fault {
                     .to_owned()
             }
             Self::NoAuthorities(_) => "name the engine's authority: `tls = { ca = \"ca.pem\" }`".to_owned(),
-            Self::Tls(reason) => tls(reason).to_owned(),
+            Self::Tls(fault) => fault.hint.clone(),
             Self::NotAnEngine(_) => {
                 "check the port: Docker listens on 2375, with TLS on 2376; a web server or a registry is something else"
                     .to_owned()
@@ -157,23 +199,6 @@ fn denied(socket: &Path, group: Option<u32>) -> String {
         "add the user that runs dockbell to the group of the socket: `sudo usermod -aG docker USER` (group id {group}) and \
          log in anew; in compose: `group_add: [\"{group}\"]`"
     )
-}
-
-fn tls(reason: &str) -> &'static str {
-    let says = |word: &str| reason.contains(word);
-    if says("UnknownIssuer") || says("BadSignature") {
-        "the engine's certificate was signed by an authority that is not known here: name it, `tls = { ca = \"ca.pem\" }`"
-    } else if says("valid for name") || says("NotValidForName") {
-        "use a name or address in `host` that the engine's certificate holds, or make a certificate that holds this one"
-    } else if says("xpired") || says("not valid yet") || says("NotValidYet") {
-        "renew the engine's certificate, and check the clocks of both machines"
-    } else if says("corrupt") || says("InvalidContentType") {
-        "the engine does not speak TLS on this port: remove `tls` (or `DOCKER_TLS_VERIFY`), or use the port with TLS, 2376"
-    } else if says("alert") {
-        "the engine wants a certificate that it trusts: `tls = { ca = …, cert = \"cert.pem\", key = \"key.pem\" }`"
-    } else {
-        "check `tls` of the engine: `ca`, and `cert` with its `key`"
-    }
 }
 
 fn refused(status: u16, path: &str, message: &str) -> String {

@@ -31,7 +31,7 @@ pub use api::Engine;
 pub use batch::Batch;
 pub use containers::Container;
 pub use describe::Description;
-pub use error::{EngineError, Fault};
+pub use error::{EngineError, Fault, TlsFault};
 pub use inspect::Inspected;
 pub use reader::{End, read};
 pub use span::{Span, SpanError, time};

@@ -1,74 +1,29 @@
 //! TLS to an engine: whom we trust, and how we prove who we are.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
-use super::error::Fault;
+use super::error::{Fault, TlsFault};
 use crate::config::EngineTls;
-use crate::files;
+use crate::tls::{TlsError, Trust};
 
-/// What the handshakes need, made once; the files are read now.
+/// Reads the files and makes what the handshakes need. With `ca` its certificates alone are trusted, else the system's.
 pub(super) fn client(tls: &EngineTls) -> Result<Arc<ClientConfig>, Fault> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Fault::Tls(error.to_string()))?
-        .with_root_certificates(authorities(tls.ca.as_deref())?);
-    let config = match &tls.client {
-        None => builder.with_no_client_auth(),
-        Some((cert, key)) => builder
-            .with_client_auth_cert(certificates(cert)?, private_key(key)?)
-            .map_err(|error| unusable(key, &error))?,
+    let trust = match &tls.ca {
+        Some(ca) => Trust::only(ca).map_err(unusable)?,
+        None => Trust::system(),
     };
-    Ok(Arc::new(config))
-}
-
-fn authorities(ca: Option<&Path>) -> Result<RootCertStore, Fault> {
-    let mut store = RootCertStore::empty();
-    if let Some(file) = ca {
-        for certificate in certificates(file)? {
-            store.add(certificate).map_err(|error| unusable(file, &error))?;
-        }
-        return Ok(store);
+    if trust.is_empty() {
+        return Err(Fault::NoAuthorities("the system has none".to_owned()));
     }
-    let native = rustls_native_certs::load_native_certs();
-    let (added, _) = store.add_parsable_certificates(native.certs);
-    if added == 0 {
-        let reason = native.errors.first().map_or_else(|| "the system has none".to_owned(), ToString::to_string);
-        return Err(Fault::NoAuthorities(reason));
-    }
-    Ok(store)
+    let identity = tls.client.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
+    trust.client(identity).map(Arc::new).map_err(unusable)
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let pem = read(file)?;
-    let found: Vec<_> =
-        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| unreadable(file, &error))?;
-    if found.is_empty() {
-        return Err(unusable(file, &"there is no certificate in it"));
-    }
-    Ok(found)
-}
-
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
-    PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|error| unreadable(file, &error))
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Fault> {
-    files::read(file, files::LARGEST_PEM).map_err(|error| unusable(file, &error))
-}
-
-fn unreadable(file: &Path, error: &rustls::pki_types::pem::Error) -> Fault {
+fn unusable(error: TlsError) -> Fault {
     match error {
-        rustls::pki_types::pem::Error::NoItemsFound => unusable(file, &"what is wanted is not in it"),
-        other => unusable(file, other),
+        TlsError::File { path, error, .. } => Fault::Certificate { file: path, reason: error },
+        TlsError::Library { error } => Fault::Tls(TlsFault::other(error)),
     }
-}
-
-fn unusable(file: &Path, reason: &dyn std::fmt::Display) -> Fault {
-    Fault::Certificate { file: file.to_owned(), reason: reason.to_string() }
 }

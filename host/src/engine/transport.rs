@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 
 use super::address::Address;
 use super::body::{Stream, drive};
-use super::error::{Fault, quoted};
+use super::error::{Fault, TlsFault, quoted};
 use super::limited::Limited;
 use super::tls;
 use crate::config::EngineConfig;
@@ -109,8 +109,8 @@ impl Transport {
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| io_fault(&error))?;
                 keep_alive(&stream).map_err(|error| io_fault(&error))?;
                 let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
-                let name =
-                    ServerName::try_from(host.clone()).map_err(|error| Fault::Tls(format!("`{host}`: {error}")))?;
+                let name = ServerName::try_from(host.clone())
+                    .map_err(|error| Fault::Tls(TlsFault::other(format!("`{host}`: {error}"))))?;
                 let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
                 Ok(Box::new(stream.map_err(|error| handshake_fault(&error))?))
             }
@@ -160,10 +160,13 @@ fn io_fault(error: &io::Error) -> Fault {
 }
 
 fn handshake_fault(error: &io::Error) -> Fault {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => Fault::Tls("the connection was closed in the handshake".to_owned()),
-        _ => Fault::Tls(quoted(error)),
-    }
+    Fault::Tls(match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(error) => TlsFault::of(error),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            TlsFault::other("the connection was closed in the handshake")
+        }
+        None => TlsFault::other(quoted(error)),
+    })
 }
 
 /// What an error of the HTTP client means.
@@ -178,7 +181,7 @@ pub(super) fn fault_of(error: hyper::Error) -> Fault {
             }
             // TLS 1.3 tells after the handshake that it does not like the client's certificate.
             if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return Fault::Tls(quoted(tls));
+                return Fault::Tls(TlsFault::of(tls));
             }
             closed |= io.kind() == io::ErrorKind::UnexpectedEof;
         }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::config::{Reference, Sha256};
-use crate::deliver::TlsError;
 use crate::deliver::http::HttpError;
+use crate::tls::TlsError;
 
 /// A component that cannot be had.
 #[derive(Debug)]

@@ -6,11 +6,17 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use rustls::CertificateError;
-
 use crate::config::HttpUrl;
 use crate::deliver::Failure;
 use crate::text;
+use crate::tls::{self, Keys};
+
+/// How hints name what is configured.
+const KEYS: Keys = Keys {
+    server: "the URL",
+    ca: "ca = \"/path/to/ca.pem\"",
+    plain: "the service does not speak TLS on this port; `http://` is without",
+};
 
 /// Most bytes of what a library says.
 const WORDS: usize = 300;
@@ -90,37 +96,22 @@ impl HttpError {
     /// The failure of a sink: it is down, and its messages wait.
     #[must_use]
     pub fn failure(&self) -> Failure {
-        Failure {
-            ambiguous: self.is_ambiguous(),
-            hint: self.hint().map(str::to_owned),
-            ..Failure::down(self.to_string())
-        }
+        Failure { ambiguous: self.is_ambiguous(), hint: self.hint(), ..Failure::down(self.to_string()) }
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        use CertificateError as Wrong;
-        Some(match &self.cause {
+    fn hint(&self) -> Option<String> {
+        let hint = match &self.cause {
+            Cause::Tls(error) => return tls::hint(error, KEYS),
             Cause::Refused { ip, .. } if ip.to_canonical().is_loopback() => {
                 "for a receiver on this machine set `allow-loopback = true`"
             }
             Cause::Refused { .. } => "the name must lead to an address of the internet or of your own network",
-            Cause::Tls(rustls::Error::InvalidCertificate(Wrong::UnknownIssuer | Wrong::BadSignature)) => {
-                "who signed the certificate is not known here; name the signer's PEM file: ca = \"/path/to/ca.pem\""
-            }
-            Cause::Tls(rustls::Error::InvalidCertificate(Wrong::Expired | Wrong::ExpiredContext { .. })) => {
-                "the service's certificate has expired; it must be renewed there, or the clock here is wrong"
-            }
-            Cause::Tls(rustls::Error::InvalidCertificate(
-                Wrong::NotValidForName | Wrong::NotValidForNameContext { .. },
-            )) => "the URL must name the host as its certificate does",
-            Cause::Tls(rustls::Error::InvalidMessage(_)) => {
-                "the service does not speak TLS on this port; `http://` is without"
-            }
             Cause::Io(io::ErrorKind::ConnectionRefused, _) => "nothing listens there; check the port",
             Cause::Late(_) if self.stage == Stage::Connect => "a firewall may drop the connection",
             Cause::Io(..) if self.stage == Stage::Connect => "check the host name in the URL, and the network",
             _ => return None,
-        })
+        };
+        Some(hint.to_owned())
     }
 }
 

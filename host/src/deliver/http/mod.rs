@@ -29,8 +29,8 @@ pub use self::limits::Limits;
 
 pub(super) use self::tries::Tries;
 
-use super::tls::{self, TlsError};
 use crate::config::HttpUrl;
+use crate::tls::{self, TlsError};
 
 /// What sends requests.
 #[derive(Clone)]

@@ -16,11 +16,11 @@ use self::fit::Text;
 use self::plan::{address, notification, place, targets};
 use self::service::Shape;
 use super::http::{Client, Tries};
-use super::tls::TlsError;
 use super::webhook::of;
 use super::{Attempt, Failure, Fault, Sealed};
 use crate::config::{NotifyConfig, notify};
 use crate::message::Message;
+use crate::tls::TlsError;
 
 /// A chat or push service.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 
 use super::http::{Client, Request, Tries};
-use super::tls::TlsError;
 use super::{Attempt, Failure, Sealed, json};
 use crate::config::{self, HttpUrl, Mistake, Secret, SigningKey, Told, WebhookConfig};
 use crate::message::Message;
+use crate::tls::TlsError;
 
 /// Headers that hold shorter values are not looked for in answers: `1` is no secret.
 const SHORT: usize = 6;
