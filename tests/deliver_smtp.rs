@@ -51,7 +51,7 @@ async fn a_login_goes_over_starttls() {
     assert_eq!(server.mails().len(), 1);
     let commands = server.commands();
     let clear: Vec<_> = commands.iter().filter(|command| !command.encrypted).map(|command| &command.line).collect();
-    assert_eq!(clear, ["EHLO host-1", "STARTTLS"]);
+    assert_eq!(clear, ["EHLO [127.0.0.1]", "STARTTLS"]);
 }
 
 #[tokio::test]
@@ -199,8 +199,9 @@ async fn a_check_connects_and_logs_in_but_sends_nothing() {
     config.server.login = Some(login("s3cret"));
     let said = sink(&config).check().await.unwrap();
     assert_eq!(said, format!("mail server 127.0.0.1:{}, STARTTLS, login as `dockbell`", server.port()));
-    let last: Vec<_> = server.commands().into_iter().map(|command| command.line).skip(3).collect();
-    assert_eq!(last[1..], ["NOOP", "QUIT"]);
+    let last: Vec<_> = server.commands().into_iter().map(|command| command.line).skip(4).collect();
+    assert_eq!(last, ["MAIL FROM:<dockbell@example.com>", "RCPT TO:<ops@example.com>", "RSET", "QUIT"]);
+    assert_eq!(server.attempts().len(), 0);
 
     config.server.login = Some(login("wrong"));
     let error = sink(&config).check().await.unwrap_err().to_string();

@@ -219,7 +219,7 @@ fn email(how: How, port: u16) -> Email {
     if how.has_many_recipients() {
         to.extend(["dev@example.com".to_owned(), "jürgen@example.com".to_owned()]);
     }
-    let server = SmtpServer { host: "127.0.0.1".to_owned(), port, tls: SmtpTls::None, login, ca: None };
+    let server = SmtpServer { host: "127.0.0.1".to_owned(), port, tls: SmtpTls::None, login, ca: None, ehlo: None };
     let config = EmailConfig { server, from: "dockbell@example.com".to_owned(), to, rate: None };
     let limit = Duration::from_millis(if how.stalls() { 3 } else { 100 });
     let limits = Limits {

@@ -52,7 +52,14 @@ pub fn form(media_type: &str, content: &str) -> Alternative {
 #[must_use]
 pub fn email(port: u16) -> EmailConfig {
     EmailConfig {
-        server: SmtpServer { host: "127.0.0.1".to_owned(), port, tls: SmtpTls::None, login: None, ca: None },
+        server: SmtpServer {
+            host: "127.0.0.1".to_owned(),
+            port,
+            tls: SmtpTls::None,
+            login: None,
+            ca: None,
+            ehlo: None,
+        },
         from: "dockbell <dockbell@example.com>".to_owned(),
         to: vec!["ops@example.com".to_owned()],
         rate: None,

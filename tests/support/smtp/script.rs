@@ -40,6 +40,8 @@ pub enum Fault {
     Reply(String),
     /// Sends these bytes, whatever they are.
     Bytes(Vec<u8>),
+    /// Goes on as usual, but answers with these bytes.
+    Says(Vec<u8>),
     /// Says nothing and reads nothing until the client goes away.
     Stall,
     /// Waits, then goes on as usual.

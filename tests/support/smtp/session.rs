@@ -243,6 +243,7 @@ impl Session {
                 self.send(&bytes).await?;
                 return Ok(false);
             }
+            Some(Fault::Says(bytes)) => self.send(&bytes).await?,
             Some(Fault::Drop) => return Err(io::ErrorKind::ConnectionAborted.into()),
             // Reads, so that it sees the client go, but answers nothing.
             Some(Fault::Stall) => loop {

@@ -1,15 +1,13 @@
-//! What can go wrong with a mail, whose fault it is, and how to mend it.
+//! What can go wrong with a mail.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use rustls::{AlertDescription, CertificateError};
-
 use crate::config::Mistake;
-use crate::deliver::{Failure, Fault, TlsError};
 use crate::text;
+use crate::tls::TlsError;
 
 /// Most bytes of a server's reply that are repeated.
 pub(super) const WORDS: usize = 300;
@@ -72,8 +70,6 @@ pub enum Stage {
     Body,
     /// After the whole message, before the server has taken it.
     Accept,
-    /// NOOP, of `check`.
-    Noop,
     /// RSET, between messages.
     Reset,
 }
@@ -91,7 +87,6 @@ impl fmt::Display for Stage {
             Self::Data => "DATA",
             Self::Body => "sending the message",
             Self::Accept => "end of the message",
-            Self::Noop => "NOOP",
             Self::Reset => "RSET",
         })
     }
@@ -114,8 +109,10 @@ pub(super) enum Cause {
     Garbled(String),
     /// The server does not offer STARTTLS.
     NoStartTls,
-    /// The server does not offer the login that is wanted.
-    NoLogin(&'static str),
+    /// The server speaks before it is asked.
+    Unasked { code: u16, words: String },
+    /// The server does not offer the login that is wanted, but those.
+    NoLogin { wanted: &'static str, offered: String },
     /// There is no password or token to log in with.
     NoSecret(Mistake),
     /// The server does not take the token.
@@ -140,12 +137,19 @@ impl fmt::Display for SmtpError {
         match &self.cause {
             Cause::No { code, words } => write!(f, "{code} {words}"),
             Cause::Odd { code, words } => write!(f, "unexpected answer: {code} {words}"),
-            Cause::Late(limit) => write!(f, "no answer within {} s", limit.as_secs_f64()),
+            Cause::Unasked { code, words } => write!(f, "answered before it was asked: {code} {words}"),
+            Cause::Late(limit) if limit.as_secs() == 0 => write!(f, "no answer within {} ms", limit.as_millis()),
+            Cause::Late(limit) => write!(f, "no answer within {} s", limit.as_secs_f64().round()),
             Cause::Lost(_, error) => f.write_str(error),
             Cause::Tls(error) => write!(f, "{error}"),
             Cause::Garbled(error) => write!(f, "not an answer of a mail server: {error}"),
             Cause::NoStartTls => f.write_str("the server does not offer STARTTLS"),
-            Cause::NoLogin(wanted) => write!(f, "the server offers no login by {wanted}"),
+            Cause::NoLogin { wanted, offered } if offered.is_empty() => {
+                write!(f, "without `AUTH` the server offers no login by {wanted}")
+            }
+            Cause::NoLogin { wanted, offered } => {
+                write!(f, "with `AUTH {offered}` the server offers no login by {wanted}")
+            }
             Cause::NoSecret(mistake) => f.write_str(&mistake.message),
             Cause::NoToken { code, words } => write!(f, "the token is refused: {code} {words}"),
             Cause::NoUtf8 { recipient } => {
@@ -162,31 +166,13 @@ impl Cause {
     /// What the server said, where it said something.
     pub(super) fn words(&mut self) -> Option<&mut String> {
         match self {
-            Self::No { words, .. } | Self::Odd { words, .. } | Self::NoToken { words, .. } | Self::Garbled(words) => {
-                Some(words)
-            }
+            Self::No { words, .. }
+            | Self::Odd { words, .. }
+            | Self::Unasked { words, .. }
+            | Self::NoToken { words, .. }
+            | Self::Garbled(words) => Some(words),
             _ => None,
         }
-    }
-
-    /// The cause behind an error of lettre's.
-    pub(super) fn of(error: &lettre::transport::smtp::Error) -> Self {
-        let words = error.source().map(|source| text::one_line(&source.to_string(), WORDS)).unwrap_or_default();
-        if let Some(code) = error.status() {
-            return Self::No { code: code.into(), words };
-        }
-        let mut source = error.source();
-        while let Some(inner) = source {
-            if let Some(error) = inner.downcast_ref::<io::Error>() {
-                return Self::io(error);
-            }
-            source = inner.source();
-        }
-        // What lettre says when the server closes the connection instead of answering.
-        if words == "incomplete response" {
-            return Self::Lost(io::ErrorKind::UnexpectedEof, "the server closed the connection".to_owned());
-        }
-        Self::Garbled(words)
     }
 
     pub(super) fn io(error: &io::Error) -> Self {
@@ -195,105 +181,4 @@ impl Cause {
             None => Self::Lost(error.kind(), text::one_line(&error.to_string(), WORDS)),
         }
     }
-}
-
-impl SmtpError {
-    /// Whose fault it is, whether it lasts, and what to do about it.
-    #[must_use]
-    pub fn failure(&self) -> Failure {
-        let (fault, lasting) = self.fault();
-        let unanswered = !matches!(self.cause, Cause::No { .. } | Cause::Unfit(_));
-        Failure {
-            retry_after: None,
-            fault,
-            lasting,
-            ambiguous: self.stage == Stage::Accept && unanswered,
-            error: self.to_string(),
-            hint: self.hint().map(str::to_owned),
-        }
-    }
-
-    /// Whether the dialogue can go on with another recipient.
-    pub(super) const fn of_one_recipient(&self) -> bool {
-        match self.cause {
-            Cause::No { code, .. } => code != 421,
-            Cause::NoUtf8 { .. } | Cause::Unfit(_) => true,
-            _ => false,
-        }
-    }
-
-    /// Up to MAIL a failure says nothing about a message, whatever its code: a wrong password or a greeting with 554 would
-    /// otherwise throw away all mail.
-    fn fault(&self) -> (Fault, bool) {
-        use Stage::{Accept, Body, Data, Mail, Rcpt};
-        match (&self.cause, self.stage) {
-            (Cause::NoUtf8 { .. }, _) | (Cause::Unfit(_), Rcpt) => (Fault::Recipient, true),
-            (Cause::Unfit(_), _) => (Fault::Message, true),
-            // The server goes away; it wants a login first; it has no room for anything.
-            (Cause::No { code: 421 | 530, .. }, _) | (Cause::No { code: 452, .. }, Data | Body | Accept) => {
-                (Fault::Sink, false)
-            }
-            (Cause::No { code: 552, .. }, Mail) => (Fault::Message, true),
-            // RFC 5321 section 4.5.3.1.10: 552 for too many recipients counts as 452.
-            (Cause::No { code, .. }, Rcpt) => (Fault::Recipient, *code >= 500 && *code != 552),
-            (Cause::No { code, .. }, Data | Body | Accept) => (Fault::Message, *code >= 500),
-            _ => (Fault::Sink, false),
-        }
-    }
-
-    fn hint(&self) -> Option<&str> {
-        use io::ErrorKind;
-        match (&self.cause, self.stage) {
-            (Cause::NoStartTls, _) => Some(
-                "for a relay on your own network that has no TLS, add `?tls=none` to `server`; port 465 wants `smtps://`",
-            ),
-            (Cause::NoSecret(mistake), _) => mistake.hint.as_deref(),
-            (Cause::NoToken { .. }, _) => {
-                Some("check `user`, and that the token is fresh, of this mailbox, and has the scope for sending mail")
-            }
-            (Cause::NoLogin("XOAUTH2"), _) => Some("leave out `auth` to log in with a password"),
-            (Cause::NoLogin(_), _) => Some("for a relay that wants no login, leave out `user` and the password"),
-            (Cause::No { code: 530, .. }, _) => {
-                Some("the server wants a login, or TLS: see `user`, `password-file`, `server`")
-            }
-            (Cause::No { .. }, Stage::Login) => Some("check `user` and `password-file`"),
-            (Cause::No { .. }, Stage::Mail) => {
-                Some("check `from`: the server may take mail from its own addresses only")
-            }
-            (Cause::Tls(error), _) => tls_hint(error),
-            (Cause::Lost(ErrorKind::ConnectionRefused, _), _) => {
-                Some("nothing listens there; check the port: 465 `smtps://`, 587 `smtp://`, 25 for relays")
-            }
-            (Cause::Lost(ErrorKind::UnexpectedEof, _), Stage::Greeting) | (Cause::Late(_), Stage::Greeting) => {
-                Some("if the server wants TLS from the first byte (port 465), write `smtps://`")
-            }
-            (Cause::Late(_), Stage::Connect) => {
-                Some("a firewall may drop the connection; port 25 is often closed, try 587")
-            }
-            (Cause::Lost(..), Stage::Connect) => Some("check the host name in `server`, and the network"),
-            _ => None,
-        }
-    }
-}
-
-fn tls_hint(error: &rustls::Error) -> Option<&'static str> {
-    use CertificateError as Wrong;
-    Some(match error {
-        rustls::Error::InvalidCertificate(Wrong::UnknownIssuer | Wrong::BadSignature) => {
-            "who signed the certificate is not known here; name the signer's PEM file: ca = \"/path/to/ca.pem\""
-        }
-        rustls::Error::InvalidCertificate(Wrong::Expired | Wrong::ExpiredContext { .. }) => {
-            "the server's certificate has expired; it must be renewed there, or the clock here is wrong"
-        }
-        rustls::Error::InvalidCertificate(Wrong::NotValidForName | Wrong::NotValidForNameContext { .. }) => {
-            "`server` must name the host as its certificate does"
-        }
-        rustls::Error::InvalidMessage(_) => {
-            "the server does not speak TLS at this point; for STARTTLS (port 587) write `smtp://`"
-        }
-        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) | rustls::Error::PeerIncompatible(_) => {
-            "the server must speak TLS 1.2 or 1.3"
-        }
-        _ => return None,
-    })
 }

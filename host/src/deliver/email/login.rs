@@ -1,13 +1,12 @@
 //! Logs in to a mail server, with a password or a token that is read for each login.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
-use lettre::transport::smtp::commands::Auth as Command;
-use lettre::transport::smtp::response::Severity;
 use secrecy::ExposeSecret;
 
-use super::connection::Connection;
+use super::connection::{Connection, DONE, MORE, wanted};
 use super::error::{Cause, SmtpError, Stage, WORDS};
 use crate::config::{Auth, Login};
 use crate::text;
@@ -17,67 +16,79 @@ impl Connection {
     pub(super) async fn login(&mut self, login: &Login) -> Result<(), SmtpError> {
         let secret = login.secret.read().await;
         let secret = secret.map_err(|mistake| self.error(Stage::Login, Cause::NoSecret(mistake)))?;
-        let credentials = Credentials::new(login.user.clone(), secret.expose_secret().to_owned());
-        self.hide(&credentials, secret.expose_secret());
-        match login.auth {
-            Auth::Password => self.by_password(&credentials).await,
-            Auth::XOAuth2 => self.by_token(credentials).await,
-        }
+        let encoded = Encoded::new(&login.user, secret.expose_secret());
+        // Some servers repeat what they do not understand.
+        let Encoded { password, plain, token, .. } = &encoded;
+        let hidden = [plain, token, password].map(String::as_str).into_iter().chain([secret.expose_secret()]);
+        self.hidden = hidden.filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
+        let server = Arc::clone(&self.server);
+        let limit = server.limits.command;
+        let steps = async {
+            match login.auth {
+                Auth::Password => self.by_password(&encoded).await,
+                Auth::XOAuth2 => self.by_token(&encoded).await,
+            }
+        };
+        let done = server.stage(Stage::Login, limit, steps).await;
+        done.map_err(|cause| self.error(Stage::Login, cause))
     }
 
-    async fn by_password(&mut self, credentials: &Credentials) -> Result<(), SmtpError> {
-        if self.smtp.server_info().get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
-            return Err(self.error(Stage::Login, Cause::NoLogin("PLAIN or LOGIN")));
+    /// By PLAIN (RFC 4616), else by LOGIN, which asks for the user and then for the password.
+    async fn by_password(&mut self, encoded: &Encoded) -> Result<(), Cause> {
+        if self.offers.login("PLAIN") {
+            return self.step(&format!("AUTH PLAIN {}", encoded.plain), DONE).await;
         }
-        let limit = self.server.limits.command;
-        let answer = self.server.stage(limit, self.smtp.auth(DEFAULT_MECHANISMS, credentials), Cause::of).await;
-        let answer = answer.map_err(|cause| self.error(Stage::Login, cause))?;
-        self.expect(Stage::Login, &answer, Severity::PositiveCompletion)
+        if !self.offers.login("LOGIN") {
+            return Err(Cause::NoLogin { wanted: "PLAIN or LOGIN", offered: self.offers.logins() });
+        }
+        self.step("AUTH LOGIN", MORE).await?;
+        self.step(&encoded.user, MORE).await?;
+        self.step(&encoded.password, DONE).await
     }
 
     /// One step; a server that refuses the token says why in a challenge, and gives its code after an empty answer to it.
-    async fn by_token(&mut self, credentials: Credentials) -> Result<(), SmtpError> {
-        if self.smtp.server_info().get_auth_mechanism(&[Mechanism::Xoauth2]).is_none() {
-            return Err(self.error(Stage::Login, Cause::NoLogin("XOAUTH2")));
+    async fn by_token(&mut self, encoded: &Encoded) -> Result<(), Cause> {
+        if !self.offers.login("XOAUTH2") {
+            return Err(Cause::NoLogin { wanted: "XOAUTH2", offered: self.offers.logins() });
         }
-        let command = Command::new(Mechanism::Xoauth2, credentials, None)
-            .map_err(|error| self.error(Stage::Login, Cause::of(&error)))?;
-        let limit = self.server.limits.command;
-        let answer = self.server.stage(limit, self.smtp.command(command), Cause::of).await;
-        let answer = answer.map_err(|cause| self.error(Stage::Login, refused(cause, "")))?;
-        if !answer.has_code(334) {
-            return self.expect(Stage::Login, &answer, Severity::PositiveCompletion);
+        let reply = self.ask(&format!("AUTH XOAUTH2 {}", encoded.token)).await?;
+        if !reply.is(MORE) {
+            return wanted(reply, DONE).map(drop).map_err(|cause| refused(cause, ""));
         }
-        let challenge = answer.first_word().map(|word| STANDARD.decode(word).unwrap_or_default()).unwrap_or_default();
+        let challenge = STANDARD.decode(reply.lines.join("").trim()).unwrap_or_default();
         let challenge = text::one_line(&String::from_utf8_lossy(&challenge), WORDS);
-        let answer = self.server.stage(limit, self.smtp.command("\r\n"), Cause::of).await;
-        let cause = match answer {
-            Err(cause) => refused(cause, &challenge),
-            Ok(answer) => refused(Cause::No { code: answer.code().into(), words: String::new() }, &challenge),
-        };
-        Err(self.error(Stage::Login, cause))
+        let reply = self.ask("").await?;
+        let cause = wanted(reply, DONE).err().unwrap_or(Cause::No { code: 334, words: String::new() });
+        Err(refused(cause, &challenge))
     }
 
-    /// Remembers what no error may show: the secret in clear and as it is sent. Some servers repeat what they do not
-    /// understand.
-    fn hide(&mut self, credentials: &Credentials, secret: &str) {
-        let encoded = |mechanism, challenge: Option<&str>| {
-            Command::new(mechanism, credentials.clone(), challenge.map(str::to_owned)).map(|auth| auth.to_string())
-        };
-        let sent = [
-            encoded(Mechanism::Plain, None),
-            encoded(Mechanism::Login, Some("Password")),
-            encoded(Mechanism::Xoauth2, None),
-        ];
-        let sent = sent.iter().flatten().filter_map(|sent| sent.split_whitespace().last());
-        self.hidden = sent.chain([secret]).filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
+    async fn step(&mut self, line: &str, class: u16) -> Result<(), Cause> {
+        wanted(self.ask(line).await?, class).map(drop)
     }
 }
 
-/// A refusal of the token, with what the challenge said.
+/// User and secret as each login sends them.
+struct Encoded {
+    user: String,
+    password: String,
+    plain: String,
+    token: String,
+}
+
+impl Encoded {
+    fn new(user: &str, secret: &str) -> Self {
+        Self {
+            user: STANDARD.encode(user),
+            password: STANDARD.encode(secret),
+            plain: STANDARD.encode(format!("\0{user}\0{secret}")),
+            token: STANDARD.encode(format!("user={user}\x01auth=Bearer {secret}\x01\x01")),
+        }
+    }
+}
+
+/// Returns the refusal of a token, with what the challenge said.
 fn refused(cause: Cause, challenge: &str) -> Cause {
     match cause {
-        Cause::No { code, words } if challenge.is_empty() => Cause::NoToken { code, words },
         Cause::No { code, words } => Cause::NoToken { code, words: format!("{words} {challenge}").trim().to_owned() },
         cause => cause,
     }

@@ -1,78 +1,45 @@
 //! Sends the bytes of a message, block by block.
 
-use std::slice::Chunks;
-use std::sync::{Mutex, PoisonError};
-
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::response::Response;
-use tokio::time::{Instant, sleep_until};
+use std::borrow::Cow;
 
 use super::error::{Cause, Stage};
-use super::limits::Limits;
+use super::reply::Reply;
+use super::server::Server;
+use super::wire::Wire;
 
 /// What is sent in one piece, with one limit.
 const BLOCK: usize = 16 << 10;
 /// Longest line without its end (RFC 5321 section 4.5.3.1.6).
 const LINE: usize = 998;
 
-/// How far the sending is.
-struct Progress(Mutex<(Stage, Instant)>);
-
-impl Progress {
-    fn get(&self) -> (Stage, Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, stage: Stage) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (stage, Instant::now());
-    }
-}
-
-/// Blocks that note when they are taken: the next is asked for when the one before was written, and the end when all was.
-struct Blocks<'a> {
-    left: Chunks<'a, u8>,
-    progress: &'a Progress,
-}
-
-impl<'a> Iterator for Blocks<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let block = self.left.next();
-        self.progress.set(if block.is_some() { Stage::Body } else { Stage::Accept });
-        block
-    }
-}
-
-/// Sends a message after DATA, and waits for the server's answer to it: each block and the answer have a limit of their
-/// own. The last line break is lettre's, which ends each message with one.
-pub(super) async fn send(
-    smtp: &mut AsyncSmtpConnection,
-    mail: &[u8],
-    limits: &Limits,
-) -> Result<Response, (Stage, Cause)> {
+/// Sends a message after DATA, and waits for the server's reply to its end: each block and the reply have a limit of their
+/// own. A reply that comes before the end was sent is a refusal, or nothing at all; it never says that the server has the mail.
+pub(super) async fn send(wire: &mut Wire, server: &Server, mail: &[u8]) -> Result<Reply, (Stage, Cause)> {
     fit(mail).map_err(|error| (Stage::Body, Cause::Unfit(error)))?;
-    let mail = mail.strip_suffix(b"\r\n").unwrap_or(mail);
-    let progress = Progress(Mutex::new((Stage::Body, Instant::now())));
-    let blocks = Blocks { left: mail.chunks(BLOCK), progress: &progress };
-    let sending = smtp.message_iter(blocks);
-    tokio::pin!(sending);
-    loop {
-        let (stage, since) = progress.get();
-        let limit = if stage == Stage::Accept { limits.accept } else { limits.block };
-        tokio::select! {
-            answer = &mut sending => return answer.map_err(|error| (progress.get().0, Cause::of(&error))),
-            () = sleep_until(since + limit), if progress.get() == (stage, since) => {
-                if progress.get() == (stage, since) {
-                    return Err((stage, Cause::Late(limit)));
-                }
-            }
-        }
+    for block in stuffed(mail).chunks(BLOCK) {
+        let sent = server.stage(Stage::Body, server.limits.block, wire.send(block)).await;
+        sent.map_err(|cause| (Stage::Body, refusal(cause)))?;
+    }
+    let end = async {
+        wire.send(b".\r\n").await?;
+        wire.reply().await
+    };
+    match server.stage(Stage::Accept, server.limits.accept, end).await {
+        Err(cause @ Cause::Unasked { .. }) => Err((Stage::Body, refusal(cause))),
+        ended => ended.map_err(|cause| (Stage::Accept, cause)),
     }
 }
 
-/// Whether a mail may be sent: a CR or LF of its own, taken for a line end by one server and not by the next, would let a
-/// message hide another in it.
+/// A server may refuse a message before it has read all of it, such as one that is too big.
+fn refusal(cause: Cause) -> Cause {
+    match cause {
+        Cause::Unasked { code, words } if code >= 400 => Cause::No { code, words },
+        cause => cause,
+    }
+}
+
+/// Returns whether a mail may be sent: a CR or LF of its own, taken for a line end by one server and not by the next, would
+/// let a message hide another in it.
 pub(super) fn fit(mail: &[u8]) -> Result<(), String> {
     let mut rest = mail;
     while !rest.is_empty() {
@@ -89,6 +56,21 @@ pub(super) fn fit(mail: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// Doubles the dot at the beginning of a line, so that none ends the message (RFC 5321 section 4.5.2).
+fn stuffed(mail: &[u8]) -> Cow<'_, [u8]> {
+    if !mail.starts_with(b".") && !mail.windows(2).any(|pair| pair == b"\n.") {
+        return Cow::Borrowed(mail);
+    }
+    let mut stuffed = Vec::with_capacity(mail.len() + mail.len() / 64);
+    for line in mail.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(b".") {
+            stuffed.push(b'.');
+        }
+        stuffed.extend_from_slice(line);
+    }
+    Cow::Owned(stuffed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +82,17 @@ mod tests {
         let long = [vec![b'x'; 999], b"\r\n".to_vec()].concat();
         for mail in [&b"a\nb\r\n"[..], b"a\rb\r\n", b"a\r\n.\n", b"a\0\r\n", b"a", b"a\r\r\n", &long] {
             assert!(fit(mail).is_err(), "{}", mail.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_dot_at_the_beginning_of_a_line_is_doubled() {
+        for (mail, sent) in [
+            (&b"a.b\r\nc.\r\n"[..], &b"a.b\r\nc.\r\n"[..]),
+            (b".\r\n", b"..\r\n"),
+            (b"a\r\n.\r\n..b\r\n", b"a\r\n..\r\n...b\r\n"),
+        ] {
+            assert_eq!(&*stuffed(mail), sent);
         }
     }
 }
