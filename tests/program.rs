@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dockbell_tests::engine::{EventLine, ScriptedEngine, container};
@@ -302,6 +303,17 @@ async fn check_says_what_works_and_what_does_not() {
     assert_eq!(bad.status.code(), Some(1), "{}", bad.output);
     assert!(bad.output.contains("FAIL  sink ops") && bad.output.contains("554"), "{}", bad.output);
     assert!(bad.output.contains("ok    engine local"), "one that fails hides no other: {}", bad.output);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_takes_long_says_what_it_waits_for() {
+    let (engine, mail, folder) = (ScriptedEngine::unix().await, ScriptedSmtp::start().await, TempDir::new().unwrap());
+    mail.once(Stage::Greeting, Fault::Pause(Duration::from_secs(4)));
+    configured(&folder, &engine, &mail_sink(&mail));
+    let ended =
+        Program::start(dockbell().arg("check").arg("--config").arg(folder.path().join("dockbell.toml"))).ended();
+    assert!(ended.log.contains("wait  sink ops: no answer yet"), "{}", ended.log);
+    assert!(ended.output.contains("ok    sink ops: mail server"), "{}", ended.output);
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use super::{ConfigArgs, StateArgs};
 use crate::app::components::{self, Shelf};
@@ -17,6 +20,9 @@ use crate::engine::{Engine, EngineError};
 use crate::route::room::Room;
 use crate::store::{MessageState, Place, Reader};
 use crate::text;
+
+/// Time after which a check of an engine or a sink that still runs is mentioned.
+const PROGRESS: Duration = Duration::from_secs(2);
 
 /// What `check` takes.
 #[derive(Debug, Args)]
@@ -47,7 +53,8 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     report.says("state", state(&args.state));
     let described = join_all(config.engines.iter().map(|(name, table)| async move {
         let engine = Engine::new(name.as_str().into(), table)?;
-        Ok::<_, EngineError>(format!("{} at {}", engine.describe().await?, engine.address()))
+        let description = with_progress(&format!("engine {name}"), engine.describe()).await?;
+        Ok::<_, EngineError>(format!("{description} at {}", engine.address()))
     }));
     for (name, described) in config.engines.keys().zip(described.await) {
         report.says(&format!("engine {name}"), described);
@@ -56,11 +63,25 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
         Err(error) => report.fails("sinks", &error),
         Ok(sinks) => {
             for (name, mut sink) in sinks {
-                report.says(&format!("sink {name}"), sink.check().await);
+                let what = format!("sink {name}");
+                report.says(&what, with_progress(&what, sink.check()).await);
             }
         }
     }
     Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Waits for a check, and says on standard error that it does when that takes long.
+async fn with_progress<T>(what: &str, check: impl Future<Output = T>) -> T {
+    let mut check = pin!(check);
+    match timeout(PROGRESS, &mut check).await {
+        Ok(done) => done,
+        Err(_) => {
+            // Whoever closed our output does not want to know.
+            let _ = writeln!(anstream::stderr(), "wait  {what}: no answer yet");
+            check.await
+        }
+    }
 }
 
 /// Where events and messages are kept, and what is there. Nothing is made or changed.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lettre::Address;
 use lettre::message::Mailbox;
 
 use super::document::{Given, Place, Table};
@@ -9,6 +10,7 @@ use super::environment::{Environment, MAIL_FROM, MAIL_TO, SMTP_URL};
 use super::problem::{Mistake, Problem};
 use super::rate::Rate;
 use super::secret::Secret;
+use super::smtp::check_ehlo;
 use super::smtp_login;
 use super::value::Value;
 use crate::text;
@@ -37,7 +39,8 @@ pub struct EmailConfig {
     /// `server`: the URL of the mail server. It may hold the login (`smtp://user:password@host`); then better
     /// `server-file`, a file that holds the URL.
     pub server: SmtpServer,
-    /// `from`: the sender, `Name <address>` or an address. Default `dockbell@` and [`hostname`](super::Config::hostname).
+    /// `from`: the sender, `Name <address>` or an address. Default: `user` if that is an address, else `dockbell@` and
+    /// [`hostname`](super::Config::hostname).
     pub from: String,
     /// `to`: the recipients, at least one. Each is told on its own: one bad address does not hold back the others.
     pub to: Vec<String>,
@@ -59,8 +62,13 @@ pub struct SmtpServer {
     /// `user` and `token-file` or `token-command`, a command and its arguments, which everyone on the machine can see: no
     /// secret belongs in them. Default: nobody, for a relay that wants no login.
     pub login: Option<Login>,
-    /// `ca`: PEM file of further certificates that may sign the server's. Default: the system's alone.
+    /// `ca`: PEM file of further certificates to trust: those that sign servers', or the server's own. Default: the system's
+    /// alone.
     pub ca: Option<PathBuf>,
+    /// `ehlo`: the name that dockbell gives itself, a domain name or an address in brackets. Many servers refuse a name without
+    /// a dot. Default: [`hostname`](super::Config::hostname) if it has a dot and can be a domain name, else the address of this
+    /// machine on the connection (RFC 5321 section 4.1.3).
+    pub ehlo: Option<String>,
 }
 
 /// How a connection to a mail server is protected. There is no mode that falls back to plain text.
@@ -99,9 +107,10 @@ pub enum Auth {
 impl EmailConfig {
     pub(super) fn read(table: &mut Table<'_>, hostname: &str) -> Option<Self> {
         let server = SmtpServer::read(table);
+        let login = server.as_ref().and_then(|server| server.login.as_ref());
         let from = match table.take("from") {
             Some(from) => from.string().and_then(|(from, place)| checked(table, from, &place)),
-            None => default_sender(hostname).map_err(|mistake| table.report(mistake)).ok(),
+            None => default_sender(login, hostname).map_err(|mistake| table.report(mistake)).ok(),
         };
         let to = table.need("to", "such as `to = [\"ops@example.com\"]`").and_then(|to| {
             let place = to.place.clone();
@@ -127,7 +136,7 @@ impl EmailConfig {
             Some(from) => check_address(&from.value)
                 .map(|()| from.value)
                 .map_err(|mistake| Problem::at(from.variable, mistake))?,
-            None => default_sender(hostname).map_err(|mistake| {
+            None => default_sender(server.login.as_ref(), hostname).map_err(|mistake| {
                 let hint = "set it, such as `dockbell <dockbell@example.com>`".to_owned();
                 Problem::at(MAIL_FROM, Mistake { hint: Some(hint), ..mistake })
             })?,
@@ -146,8 +155,11 @@ impl EmailConfig {
     }
 }
 
-/// The sender when none is named.
-fn default_sender(hostname: &str) -> Result<String, Mistake> {
+/// Returns the sender when none is named. Most servers take mail from their own users' addresses alone.
+fn default_sender(login: Option<&Login>, hostname: &str) -> Result<String, Mistake> {
+    if let Some(login) = login.filter(|login| login.user.parse::<Address>().is_ok()) {
+        return Ok(login.user.clone());
+    }
     let address = format!("dockbell@{hostname}");
     check_address(&address).map(|()| address).map_err(|_| {
         Mistake::new(
@@ -189,9 +201,16 @@ impl SmtpServer {
         let server = table.secret("server", "server-file");
         let login = smtp_login::read(table);
         let ca = table.take("ca").and_then(Value::path);
+        let ehlo = table.take("ehlo").and_then(Value::string).and_then(|(name, place)| match check_ehlo(&name) {
+            Ok(()) => Some(name),
+            Err(mistake) => {
+                table.document.report(&place, mistake);
+                None
+            }
+        });
         let given = server?;
         let mut server = Self::given(&given).map_err(|mistake| table.document.report(&given.place, mistake)).ok()?;
-        server.ca = ca;
+        (server.ca, server.ehlo) = (ca, ehlo);
         if let Some((login, place)) = login {
             if server.login.is_some() {
                 let hint = "remove `user` and what belongs to it, or the login in the URL";
@@ -212,5 +231,31 @@ impl SmtpServer {
             login.secret = Secret::ServerFile(file.to_owned());
         }
         self
+    }
+}
+
+impl EmailConfig {
+    /// Returns what servers are likely to refuse, without the name of the sink.
+    pub(super) fn doubts(&self) -> Vec<String> {
+        let server = &self.server;
+        let mut doubts = Vec::new();
+        if server.tls == SmtpTls::StartTls && server.port == SmtpTls::Implicit.default_port() {
+            let port = server.port;
+            doubts.push(format!(
+                "uses port {port} with STARTTLS; servers want TLS from the first byte there: `smtps://`"
+            ));
+        }
+        if server.is_loopback() {
+            return doubts;
+        }
+        if let Ok(Mailbox { email, .. }) = self.from.parse()
+            && !email.domain().contains(['.', ':'])
+        {
+            doubts.push(format!("sends as `{email}`, which many servers refuse: set `from` to an address of your own"));
+        }
+        if let Some(ehlo) = server.ehlo.as_deref().filter(|name| !name.contains(['.', ':'])) {
+            doubts.push(format!("names itself `{ehlo}`, which many servers refuse: set `ehlo` to a name with a dot"));
+        }
+        doubts
     }
 }

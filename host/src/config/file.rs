@@ -12,10 +12,11 @@ const LARGEST_VALUE: u64 = 64 << 10;
 /// The largest configuration: 4 MiB, so that a wrong path does not fill the memory.
 const LARGEST_CONFIGURATION: u64 = 4 << 20;
 
-/// What a file says that holds a single value, without the newline at its end.
+/// Returns what a file says that holds a single value, without a byte order mark and the newline at its end.
 pub(super) fn read_value(path: &Path) -> Result<String, Mistake> {
     let text = read(path, LARGEST_VALUE, "it must hold the value alone")?;
-    let value = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let value = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if value.is_empty() {
         return Err(Mistake::new(format!("`{}` is empty", path.display()), "it must hold the value alone"));
     }
@@ -74,10 +75,10 @@ mod tests {
     }
 
     #[test]
-    fn only_one_newline_at_the_end_belongs_to_the_file_and_not_to_the_value() {
+    fn only_a_byte_order_mark_and_one_newline_belong_to_the_file_and_not_to_the_value() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("value");
-        for (text, value) in [("x\n", "x"), ("x\r\n", "x"), ("x", "x"), (" x \n\n", " x \n")] {
+        for (text, value) in [("x\n", "x"), ("x\r\n", "x"), ("x", "x"), (" x \n\n", " x \n"), ("\u{feff}x\r\n", "x")] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(read_value(&path).unwrap(), value);
         }

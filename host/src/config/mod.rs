@@ -54,6 +54,7 @@ pub use route::{GroupBy, RouteConfig};
 pub use secret::Secret;
 pub use signing::SigningKey;
 pub use sink::{FileConfig, Output, SinkConfig, StdoutConfig};
+pub use smtp::is_domain;
 pub use template::{Template, Told};
 pub use webhook::{Method, WebhookConfig};
 

@@ -13,8 +13,8 @@ const HIDDEN: &str = "***";
 
 /// Keys that never hold a secret.
 #[rustfmt::skip]
-const HARMLESS: [&str; 22] = [
-    "allow-loopback", "auth", "component", "content-type", "engines", "filters", "formatter", "from", "grace", "group-by",
+const HARMLESS: [&str; 23] = [
+    "allow-loopback", "auth", "component", "content-type", "ehlo", "engines", "filters", "formatter", "from", "grace", "group-by",
     "hostname", "memory", "method", "on-error", "output", "path", "settle", "timeout", "to", "type", "window",
     "window-max",
 ];

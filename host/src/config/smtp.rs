@@ -1,7 +1,7 @@
 //! A mail server as one URL: `smtp://user:pass@host:587`.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -48,7 +48,7 @@ impl FromStr for SmtpServer {
             Some(port) => port,
             None => tls.default_port(),
         };
-        Ok(Self { host, port, tls, login: login(&url)?, ca: None })
+        Ok(Self { host, port, tls, login: login(&url)?, ca: None, ehlo: None })
     }
 }
 
@@ -140,6 +140,35 @@ impl Login {
     }
 }
 
+/// Returns whether a text is a domain name as mail has them (RFC 5321 section 4.1.2): labels of letters, digits and hyphens, and
+/// no address.
+#[must_use]
+pub fn is_domain(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    name.len() <= 253
+        && name.split('.').all(is_label)
+        && !name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Checks a name for EHLO: a domain name, or an address as RFC 5321 section 4.1.3 writes it.
+pub(super) fn check_ehlo(name: &str) -> Result<(), Mistake> {
+    let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_literal = literal.is_some_and(|address| match address.strip_prefix("IPv6:") {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => address.parse::<Ipv4Addr>().is_ok(),
+    });
+    if is_literal || is_domain(name) {
+        return Ok(());
+    }
+    let hint = "such as `ehlo = \"web-1.example.com\"` or `ehlo = \"[192.0.2.1]\"`";
+    Err(Mistake::new(format!("`{}` is not a name for EHLO", name.escape_debug()), hint))
+}
+
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
 }
@@ -174,6 +203,19 @@ mod tests {
         let login = read("smtp://ops%40example.com:a%2Fb%23%25%C3%BC@mail").login.unwrap();
         let Secret::Text(password) = login.secret else { panic!("{login:?}") };
         assert_eq!((login.user.as_str(), password.expose_secret()), ("ops@example.com", "a/b#%ü"));
+    }
+
+    #[test]
+    fn a_name_for_ehlo_is_a_domain_or_an_address_in_brackets() {
+        for name in ["web-1.example.com", "web1", "[192.0.2.1]", "[IPv6:2001:db8::1]"] {
+            assert!(check_ehlo(name).is_ok(), "{name}");
+        }
+        let long = format!("{}.example.com", "x".repeat(64));
+        for name in
+            ["", "web_1.example.com", "küche", "192.0.2.1", "[2001:db8::1]", "a b", "a\r\nDATA", "-a.b", "a..b", &long]
+        {
+            assert!(check_ehlo(name).unwrap_err().to_string().contains("hint:"), "{name}");
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(super) fn of(config: &Config, own_plugins: &[String], environment: &Environm
             warnings.push(format!("no route uses sink `{name}`"));
         }
         if let SinkConfig::Email(mail) = sink {
+            warnings.extend(mail.doubts().into_iter().map(|doubt| format!("sink `{name}` {doubt}")));
             let server = &mail.server;
             if server.tls == SmtpTls::None && server.login.is_some() && !server.is_loopback() {
                 let host = &server.host;
