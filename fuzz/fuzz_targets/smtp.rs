@@ -157,17 +157,13 @@ fn end(heard: &[u8]) -> Option<usize> {
 
 /// Whether a client need not wait for more of the last reply. It would wait until its limit.
 fn is_whole(said: &[u8]) -> bool {
-    said.ends_with(b"\r\n") && lines(said).last().is_some_and(|last| last.get(3) != Some(&b'-'))
+    said.ends_with(b"\n") && lines(said).last().is_some_and(|last| last.get(3) != Some(&b'-'))
 }
 
-/// Whole lines of replies, without their ends.
+/// Whole lines of replies, without their ends, which are CR LF or LF alone.
 fn lines(said: &[u8]) -> Vec<&[u8]> {
-    let (mut lines, mut rest) = (Vec::new(), said);
-    while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
-        lines.push(&rest[..end]);
-        rest = &rest[end + 2..];
-    }
-    lines
+    let whole = said.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    whole.map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect()
 }
 
 fn is_mail(heard: &[u8]) -> bool {

@@ -48,7 +48,7 @@ pub enum Host {
 /// Certificate files (PEM) for an engine behind TLS.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EngineTls {
-    /// `ca`: certificates that may sign the engine's. Default: the system's.
+    /// `ca`: certificates to trust, and no others: those that sign engines', or the engine's own. Default: the system's.
     pub ca: Option<PathBuf>,
     /// `cert` and `key`: how dockbell proves who it is. Default: it does not.
     pub client: Option<(PathBuf, PathBuf)>,

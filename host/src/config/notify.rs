@@ -42,7 +42,7 @@ pub struct NotifyConfig {
     pub whole: Option<String>,
     /// `allow-loopback`: whether a service on this machine itself may be asked. Default `false`.
     pub allow_loopback: bool,
-    /// `ca`: PEM file of further certificates that may sign the service's. Default: the system's alone.
+    /// `ca`: PEM file of further certificates to trust: those that sign services', or the service's own. Default: the system's alone.
     pub ca: Option<PathBuf>,
     /// `rate`: how many messages may be sent, such as `30/min`: so many at once, then one by one evenly over the time; what is
     /// above it waits, and is merged. `unlimited` for no limit. Default `20/min`.

@@ -53,7 +53,7 @@ pub struct WebhookConfig {
     /// `allow-loopback`: whether a receiver on this machine itself may be asked. Default `false`: a name that somebody else
     /// controls could lead to what only this machine may reach.
     pub allow_loopback: bool,
-    /// `ca`: PEM file of further certificates that may sign the receiver's. Default: the system's alone.
+    /// `ca`: PEM file of further certificates to trust: those that sign receivers', or the receiver's own. Default: the system's alone.
     pub ca: Option<PathBuf>,
     /// `rate`: how many messages may be sent, such as `30/min`: so many at once, then one by one evenly over the time; what is
     /// above it waits, and is merged. `unlimited` for no limit. Default: unlimited.

@@ -11,7 +11,7 @@ pub struct Limits {
     pub tls: Duration,
     /// Greeting and EHLO together: 300 s.
     pub greeting: Duration,
-    /// A command: MAIL, RCPT, STARTTLS with its handshake, AUTH, NOOP: 300 s.
+    /// A command: MAIL, RCPT, STARTTLS with its handshake, RSET, and a login with all its steps: 300 s.
     pub command: Duration,
     /// The answer to DATA: 120 s.
     pub data: Duration,

@@ -14,15 +14,16 @@ use crate::text;
 impl Connection {
     /// Logs in with the secret as it is now: a changed password or a fresh token holds from the next login on.
     pub(super) async fn login(&mut self, login: &Login) -> Result<(), SmtpError> {
-        let secret = login.secret.read().await;
-        let secret = secret.map_err(|mistake| self.error(Stage::Login, Cause::NoSecret(mistake)))?;
+        let server = Arc::clone(&self.server);
+        let limit = server.limits.command;
+        let reading = async { login.secret.read().await.map_err(Cause::NoSecret) };
+        let secret =
+            server.stage(Stage::Login, limit, reading).await.map_err(|cause| self.error(Stage::Login, cause))?;
         let encoded = Encoded::new(&login.user, secret.expose_secret());
         // Some servers repeat what they do not understand.
         let Encoded { password, plain, token, .. } = &encoded;
         let hidden = [plain, token, password].map(String::as_str).into_iter().chain([secret.expose_secret()]);
         self.hidden = hidden.filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
-        let server = Arc::clone(&self.server);
-        let limit = server.limits.command;
         let steps = async {
             match login.auth {
                 Auth::Password => self.by_password(&encoded).await,

@@ -104,7 +104,7 @@ mod tests {
             (b"250 ok\n", 250, "ok"),
             (b"250\r\n", 250, ""),
             (b"250 \r\n", 250, ""),
-            (b"250 \xd3\xca\xbc\xfe\r\n", 250, "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"),
+            (b"250 \xd3\xca\xbc\xfe\r\n", 250, "\u{fffd}\u{2bc}\u{fffd}"),
             (b"220-mx\r\n220 Gr\xfc\xdfe\r\n", 220, "mx Gr\u{fffd}\u{fffd}e"),
             (b"550-\r\n550-\xff\r\n550\r\n", 550, "\u{fffd}"),
             (b"250-queued\r\n451 not yet\r\n", 451, "queued not yet"),

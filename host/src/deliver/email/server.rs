@@ -77,7 +77,8 @@ impl Server {
             return done;
         }
         if limit > short {
-            info!(server = %self, %stage, limit = ?limit, "The mail server has not answered yet; waiting for it.");
+            let seconds = limit.as_secs_f64().round();
+            info!(server = %self, %stage, "The mail server has not answered yet; waiting for up to {seconds} s.");
         }
         timeout(limit - short, work).await.unwrap_or(Err(Cause::Late(limit)))
     }
