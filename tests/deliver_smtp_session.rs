@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dockbell::config::{Config, EmailConfig, Environment, SinkConfig, SmtpTls};
-use dockbell::deliver::{Attempt, Fault as Whose, Sink};
+use dockbell::deliver::{Attempt, Fault as Whose, Retry, Sink, Trouble};
 use dockbell::store::Place;
 use dockbell_tests::deliver::{Post, email, email_over, login, message, sink, soon};
 use dockbell_tests::smtp::{Certificate, Fault, Options, ScriptedSmtp, Stage, Tls};
@@ -54,13 +54,16 @@ async fn a_refusal_of_the_session_that_comes_at_rcpt_holds_the_sink_and_says_wha
 async fn mails_wait_while_the_server_refuses_the_session_and_are_delivered_when_it_no_longer_does() {
     let server = ScriptedSmtp::start().await;
     server.always(Stage::Rcpt, Fault::reply("554 5.7.1 <unknown[192.0.2.7]>: Client host rejected: Access denied"));
-    let outbox = Post::mail_in(&Place::Memory, &email(server.port()), soon()).await;
+    let retry = Retry { patience: Duration::from_millis(100), ..soon() };
+    let outbox = Post::mail_in(&Place::Memory, &email(server.port()), retry).await;
     for number in 0..3 {
         outbox.send("ops", &message(number, "web died")).await;
     }
     let mut stats = outbox.stats("ops").unwrap();
-    stats.wait_for(|stats| stats.retried >= 3).await.unwrap();
+    stats.wait_for(|stats| stats.retried >= 8).await.unwrap();
     assert!(stats.borrow().down.as_deref().unwrap().contains("Client host rejected"));
+    let [Trouble::SinkFailed { error, .. }] = &outbox.troubles()[..] else { panic!("{:?}", outbox.troubles()) };
+    assert!(error.contains("Client host rejected"), "{error}");
     server.heal();
     server.wait_for(3).await;
     outbox.all_told().await;

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dockbell::config::{Auth, Config, EmailConfig, Environment, Login, Secret, SinkConfig};
 use dockbell::deliver::{Failure, Fault as Whose, Sealed, Sink};
 use dockbell_tests::deliver::{HOST, email, message, only_failure, sink};
@@ -70,6 +72,21 @@ async fn a_server_that_refuses_without_a_challenge_or_repeats_the_token_shows_no
         assert!(failure.error.contains(&reply[..3]), "{failure}");
     }
     assert_eq!(sink.deliver(&sealed).await.failed, []);
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_a_long_token_shows_no_part_of_it() {
+    let token: String = (0..400).map(|number| format!("{number:04}x")).collect();
+    let server = server(&token).await;
+    let mut sink = sink(&config(&server, Secret::text(&token)));
+    let sealed = sealed(&sink);
+    let sent = STANDARD.encode(format!("user=dockbell\x01auth=Bearer {token}\x01\x01"));
+    for repeated in [&token, &sent] {
+        server.once(Stage::Auth, Fault::reply(&format!("500 5.5.2 unknown command: AUTH XOAUTH2 {repeated}")));
+        let failure = only_failure(sink.deliver(&sealed).await);
+        assert!(failure.error.contains("unknown command: AUTH XOAUTH2 [hidden]"), "{failure}");
+        assert!(!failure.error.contains(&repeated[..20]), "{failure}");
+    }
 }
 
 #[tokio::test]

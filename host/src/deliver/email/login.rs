@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
 
 use super::connection::{Connection, DONE, MORE, wanted};
-use super::error::{Cause, SmtpError, Stage, WORDS};
+use super::error::{Cause, SmtpError, Stage};
+use super::reply::BYTES;
 use crate::config::{Auth, Login};
 use crate::text;
 
@@ -57,7 +58,7 @@ impl Connection {
             return wanted(reply, DONE).map(drop).map_err(|cause| refused(cause, ""));
         }
         let challenge = STANDARD.decode(reply.lines.join("").trim()).unwrap_or_default();
-        let challenge = text::one_line(&String::from_utf8_lossy(&challenge), WORDS);
+        let challenge = text::one_line(&String::from_utf8_lossy(&challenge), BYTES);
         let reply = self.ask("").await?;
         let cause = wanted(reply, DONE).err().unwrap_or(Cause::No { code: 334, words: String::new() });
         Err(refused(cause, &challenge))

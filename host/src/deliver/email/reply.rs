@@ -1,6 +1,6 @@
 //! Replies of a mail server (RFC 5321 section 4.2).
 
-use super::error::{Cause, WORDS};
+use super::error::Cause;
 use crate::text;
 
 /// Most bytes of one reply. The longest in use, to EHLO, has some twenty lines; RFC 5321 section 4.5.3.1.5 allows 512 bytes a line.
@@ -23,9 +23,10 @@ impl Reply {
         self.code / 100 == class
     }
 
-    /// Returns the text as one clean line of at most [`WORDS`] bytes.
+    /// Returns the text as one clean line. It is shortened only after secrets were taken out of it, so that no half of one is
+    /// left over.
     pub(super) fn words(&self) -> String {
-        text::one_line(&self.lines.join(" "), WORDS)
+        text::one_line(&self.lines.join(" "), BYTES)
     }
 }
 
@@ -80,7 +81,7 @@ fn code(line: &[u8]) -> Option<(u16, &[u8])> {
 }
 
 fn shown(line: &[u8]) -> String {
-    text::one_line(&String::from_utf8_lossy(line), WORDS)
+    text::one_line(&String::from_utf8_lossy(line), BYTES)
 }
 
 #[cfg(test)]

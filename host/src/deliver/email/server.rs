@@ -10,13 +10,14 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 use tracing::info;
 
-use super::error::{Cause, EmailError, SmtpError, Stage};
+use super::error::{Cause, EmailError, SmtpError, Stage, WORDS};
 use super::hello::Hello;
 use super::limits::Limits;
 use super::security::Security;
 use super::wire::Wire;
 use crate::config::{Login, SmtpServer};
 use crate::deliver::dial;
+use crate::text;
 
 /// After this time a stage that is still waited for is logged.
 const NOTICE: Duration = Duration::from_secs(10);
@@ -59,7 +60,10 @@ impl Server {
         format!("mail server {self}, {}, {login}", self.security.name())
     }
 
-    pub(super) fn error(&self, stage: Stage, cause: Cause) -> SmtpError {
+    pub(super) fn error(&self, stage: Stage, mut cause: Cause) -> SmtpError {
+        if let Some(words) = cause.words() {
+            *words = text::one_line(words, WORDS);
+        }
         SmtpError { server: self.to_string(), stage, cause }
     }
 
