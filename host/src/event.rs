@@ -1,6 +1,9 @@
 //! One event of a container engine, and who it is about.
 
 mod attributes;
+mod fact;
+pub mod vocabulary;
+mod word;
 
 use std::sync::Arc;
 
@@ -9,6 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use attributes::Attributes;
+pub use fact::{Cause, Fact};
+pub use vocabulary::SystemAction;
 
 /// `kind` of dockbell's own events: lost engines, gaps, failed plugins.
 pub const OWN_KIND: &str = "dockbell";
@@ -38,52 +43,6 @@ pub struct Event {
     pub attributes: Attributes,
     /// What dockbell found out itself; no label can forge it.
     pub facts: Vec<(Fact, CompactString)>,
-}
-
-/// The name of something that dockbell found out itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fact {
-    /// Compose `project/service`, else the container's name. Never the id, so that a recreated container keeps it.
-    Identity,
-    /// Why a container died: `stopped`, `killed`, `finished`, `crashed`, `oom`. `restarted` stands on the `restart` that ends
-    /// a restart somebody asked for: at its `die` nothing tells it from a stop.
-    Cause,
-    /// Exit code of a container that died.
-    ExitCode,
-    /// Number of the signal that was sent to the container.
-    Signal,
-    /// How long the container ran before it died, in whole seconds, such as `312s`.
-    UpFor,
-    /// How often the container was started again in the last ten minutes.
-    Restarts,
-    /// `true` while the container restarts again and again.
-    Looping,
-    /// How long the trouble lasted that a `start` or `healthy` ends, in whole seconds.
-    RecoveredAfter,
-    /// `true` for an event that was told again after a reconnect.
-    Late,
-    /// `true` for an event that no engine sent: dockbell compared what it knew with what there is.
-    Inferred,
-}
-
-impl Fact {
-    /// The name that plugins and messages see.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Cause => "cause",
-            Self::ExitCode => "exit-code",
-            Self::Signal => "signal",
-            Self::UpFor => "up-for",
-            Self::Restarts => "restarts",
-            Self::Looping => "looping",
-            Self::RecoveredAfter => "recovered-after",
-            Self::Late => "late",
-            Self::Inferred => "inferred",
-        }
-    }
 }
 
 /// A time as events have it: nanoseconds since the Unix epoch; the last one that fits for times after the year 2262.

@@ -127,11 +127,23 @@ impl ConfigArgs {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let command = cli.command.unwrap_or(Command::Watch(cli.watch));
-    if !matches!(command, Command::CompileComponent { .. }) {
-        logging::start();
+    match run(cli.command.unwrap_or(Command::Watch(cli.watch))) {
+        Ok(code) => code,
+        Err(error) => {
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            eprintln!("error: {}", text::multi_line(&causes.join(": ")));
+            ExitCode::FAILURE
+        }
     }
-    let done = match command {
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    // Its standard error belongs to the program that started it.
+    if let Command::CompileComponent { memory, seconds } = command {
+        return Ok(compile_component(memory, seconds));
+    }
+    logging::start(&Environment::of_process())?;
+    match command {
         Command::CompileComponent { memory, seconds } => Ok(compile_component(memory, seconds)),
         Command::Watch(args) => block_on(watch::run(args)),
         Command::Replay(args) => block_on(replay::run(args)),
@@ -140,14 +152,6 @@ pub fn main() -> ExitCode {
         Command::Plugin(args) => block_on(plugin::run(args)),
         Command::Send(args) => block_on(send::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
-    };
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-            eprintln!("error: {}", text::multi_line(&causes.join(": ")));
-            ExitCode::FAILURE
-        }
     }
 }
 

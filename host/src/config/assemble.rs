@@ -1,6 +1,7 @@
 //! Puts a configuration together from the file's tables, the environment and the defaults.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::document::{Place, Table};
@@ -9,7 +10,7 @@ use super::problem::{Mistake, Problem, choose};
 use super::route::{Names, PLAIN};
 use super::value::Value;
 use super::{
-    Config, EmailConfig, EngineConfig, PluginConfig, RouteConfig, SinkConfig, StdoutConfig, defaults, warnings,
+    Config, EmailConfig, EngineConfig, PluginConfig, RouteConfig, SinkConfig, StdoutConfig, defaults, docker, warnings,
 };
 use crate::text;
 
@@ -21,10 +22,15 @@ pub(super) fn assemble(mut root: Table<'_>, environment: &Environment, problems:
     let hostname = hostname(&mut root, environment, problems);
     let grace = root.take("grace").and_then(|value| value.duration(Duration::ZERO..=Duration::from_secs(600)));
 
-    let mut engines = section(&mut root, "engines", |_, _, value| EngineConfig::read(value, environment));
+    let chosen = docker::choose_engine(environment);
+    let without_host = RefCell::new(BTreeSet::new());
+    let choose_for = |name: &str| {
+        without_host.borrow_mut().insert(name.to_owned());
+        chosen.as_ref().map(|chosen| chosen.engine.clone()).map_err(Clone::clone)
+    };
+    let mut engines = section(&mut root, "engines", |name, _, value| EngineConfig::read(value, || choose_for(name)));
     if engines.is_empty() {
-        let local = EngineConfig::from_environment(environment).map_err(|problem| problems.push(problem)).ok();
-        engines.insert("local".to_owned(), local);
+        engines.insert("local".to_owned(), choose_for("local").map_err(|problem| problems.push(problem)).ok());
     }
 
     let own_plugins = section(&mut root, "plugins", read_plugin);
@@ -72,16 +78,19 @@ pub(super) fn assemble(mut root: Table<'_>, environment: &Environment, problems:
     plugins.extend(filter_of_fallback);
     root.finish();
 
+    let without_host = without_host.into_inner();
     let config = Config {
         hostname,
         grace: grace.unwrap_or(Duration::from_secs(10)),
         engines: complete(engines)?,
+        host_origins: chosen.iter().flat_map(|chosen| without_host.iter().map(|name| (name.clone(), chosen.origin.clone()))).collect(),
         plugins: complete(plugins)?,
         routes: complete(routes)?,
         sinks: complete(sinks)?,
         warnings: Vec::new(),
     };
-    let warnings = warnings::of(&config, &own_names, environment);
+    let mut warnings = warnings::of(&config, &own_names, environment);
+    warnings.extend(chosen.ok().filter(|_| !without_host.is_empty()).and_then(|chosen| chosen.warning));
     Some(Config { warnings, ..config })
 }
 

@@ -11,7 +11,7 @@ use super::problem::{Mistake, Problem};
 use super::value::Value;
 
 /// Where Docker's socket is when nobody says otherwise.
-const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+pub(super) const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 const FORMS: &str = "`unix:///var/run/docker.sock` or `tcp://host:2375` are possible";
 
@@ -24,10 +24,12 @@ const FORMS: &str = "`unix:///var/run/docker.sock` or `tcp://host:2375` are poss
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// `host`: where the engine listens. Default: `DOCKER_HOST`, else `unix:///var/run/docker.sock`.
+    /// `host`: where the engine listens. Default: that of the `docker` command, which is `DOCKER_HOST`, the context that
+    /// `DOCKER_CONTEXT` names, the current context of `~/.docker/config.json` or `unix:///var/run/docker.sock`; where there is
+    /// no such socket, that of a rootless engine, `$XDG_RUNTIME_DIR/docker.sock`.
     pub host: Host,
-    /// `tls`: certificate files for a `tcp://` host. Default: none, or the files of `DOCKER_CERT_PATH` when the host comes
-    /// from `DOCKER_HOST` and `DOCKER_TLS_VERIFY` is set.
+    /// `tls`: certificate files for a `tcp://` host. Default: none, or those of the Docker context, or the files of
+    /// `DOCKER_CERT_PATH` when the host comes from `DOCKER_HOST` and `DOCKER_TLS_VERIFY` is set.
     pub tls: Option<EngineTls>,
 }
 
@@ -55,22 +57,20 @@ pub struct EngineTls {
 }
 
 impl EngineConfig {
-    /// The engine that `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` name, as the Docker client reads them.
-    pub(super) fn from_environment(environment: &Environment) -> Result<Self, Problem> {
-        let Some(host) = environment.text("DOCKER_HOST")? else {
-            return Ok(Self { host: Host::Unix(DEFAULT_SOCKET.into()), tls: None });
-        };
-        let host = host.parse().map_err(|mistake| Problem::at("DOCKER_HOST", mistake))?;
+    /// Returns the engine that `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` name, as the Docker client reads them.
+    pub(super) fn from_docker_host(environment: &Environment) -> Result<Self, Problem> {
+        let host = environment.text("DOCKER_HOST")?.unwrap_or_default();
+        let host: Host = host.parse().map_err(|mistake| Problem::at("DOCKER_HOST", mistake))?;
         let wants_tls = matches!(host, Host::Tcp { .. }) && environment.get("DOCKER_TLS_VERIFY").is_some();
         Ok(Self { host, tls: wants_tls.then(|| EngineTls::from_environment(environment)) })
     }
 
-    /// One entry of `[engines]`.
-    pub(super) fn read(value: Value<'_>, environment: &Environment) -> Option<Self> {
+    /// Reads one entry of `[engines]`. One without `host` is the engine that `choose` returns.
+    pub(super) fn read(value: Value<'_>, choose: impl FnOnce() -> Result<Self, Problem>) -> Option<Self> {
         let mut table = value.table()?;
         let engine = match table.take("host") {
             Some(host) => host.parse().map(|host| Self { host, tls: None }),
-            None => Self::from_environment(environment).map_err(|problem| table.report(no_default(&problem))).ok(),
+            None => choose().map_err(|problem| table.report(no_default(&problem))).ok(),
         };
         let tls = table.take("tls");
         table.finish();

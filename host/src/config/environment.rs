@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::file;
@@ -32,7 +33,9 @@ pub const CACHE: &str = "DOCKBELL_CACHE";
 const WITH_TWIN: [&str; 4] = [SMTP_URL, MAIL_FROM, MAIL_TO, HOSTNAME];
 const WITHOUT_TWIN: [&str; 4] = [CONFIG, LOG, STATE, CACHE];
 
-/// Environment variables. An empty one counts as not set, so that a compose file may write `${SMTP_URL:-}`.
+/// Environment variables. An empty one counts as not set, so that a compose file may write `${SMTP_URL:-}`. One pair of quotes
+/// around a whole value does not belong to it: `docker run --env-file` and systemd's `Environment=` keep those that a shell
+/// and compose remove.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
@@ -43,10 +46,10 @@ impl Environment {
         std::env::vars_os().collect()
     }
 
-    /// The value of a variable, if it is set and not empty.
+    /// Returns the value of a variable, if it is set and not empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+        self.0.get(OsStr::new(name)).map(|value| unquoted(value)).filter(|value| !value.is_empty())
     }
 
     /// The value of a variable that holds a path.
@@ -100,6 +103,14 @@ impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment 
     }
 }
 
+/// Returns a value without the one pair of quotes around it.
+fn unquoted(value: &OsStr) -> &OsStr {
+    match value.as_bytes() {
+        [quote @ (b'"' | b'\''), inner @ .., last] if quote == last && !inner.contains(quote) => OsStr::from_bytes(inner),
+        _ => value,
+    }
+}
+
 /// Shows the names alone: the values hold secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,4 +124,26 @@ pub(super) struct Setting {
     pub(super) variable: String,
     /// The value, or what the file holds.
     pub(super) value: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pair_of_quotes_around_a_value_does_not_belong_to_it() {
+        for (value, read) in [
+            (r#""smtp://u:p@mail""#, Some("smtp://u:p@mail")),
+            ("'ops@example.com'", Some("ops@example.com")),
+            (r#""Ops" <a@b.c>, "Dev" <d@b.c>"#, Some(r#""Ops" <a@b.c>, "Dev" <d@b.c>"#)),
+            (r#""a", "b""#, Some(r#""a", "b""#)),
+            (r#"""#, Some(r#"""#)),
+            (r#""it's""#, Some("it's")),
+            (r#""""#, None),
+            ("", None),
+        ] {
+            let environment = Environment::from_iter([("X", value)]);
+            assert_eq!(environment.get("X").and_then(OsStr::to_str), read, "{value}");
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! The configuration: one TOML file, a few environment variables, and a default for everything.
 
 mod assemble;
+mod condition;
 mod defaults;
 pub mod digest;
+mod docker;
 mod document;
 pub mod email;
 pub mod engine;
@@ -38,6 +40,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use digest::Sha256;
+pub use docker::HostOrigin;
 pub use email::{Auth, EmailConfig, Login, SmtpServer, SmtpTls};
 pub use engine::{EngineConfig, EngineTls, Host};
 pub use environment::Environment;
@@ -71,8 +74,10 @@ pub struct Config {
     pub hostname: String,
     /// `grace`: how long a stop may take to deliver what is open. Default `10s`; at most `10m`.
     pub grace: Duration,
-    /// `[engines.NAME]`: what is watched. Default: one engine, `local`, from `DOCKER_HOST`.
+    /// `[engines.NAME]`: what is watched. Default: one engine, `local`, which is that of the `docker` command.
     pub engines: BTreeMap<String, EngineConfig>,
+    /// How the addresses of the engines without `host` were chosen, by the engine's name.
+    pub host_origins: BTreeMap<String, HostOrigin>,
     /// `[plugins.NAME]`: filters and formatters. The bundled ones are there under their own names, and the
     /// filter of routes without `filters` is there as `default`. Only those that a route names need to be loaded.
     pub plugins: BTreeMap<String, PluginConfig>,

@@ -1,5 +1,6 @@
 //! What is allowed but probably not meant.
 
+use super::condition;
 use super::environment::{Environment, MAIL_FROM, MAIL_TO, SMTP_URL};
 use super::{Config, SinkConfig, SmtpTls};
 
@@ -10,6 +11,9 @@ pub(super) fn of(config: &Config, own_plugins: &[String], environment: &Environm
     if !is_set(SMTP_URL) {
         let idle = [MAIL_FROM, MAIL_TO].into_iter().filter(|name| is_set(name));
         warnings.extend(idle.map(|name| format!("`{name}` has no effect without `{SMTP_URL}`")));
+    }
+    if is_set("DOCKER_CONTEXT") && is_set("DOCKER_HOST") {
+        warnings.push("`DOCKER_CONTEXT` has no effect beside `DOCKER_HOST`".to_owned());
     }
     if is_set("DOCKER_CERT_PATH") && !is_set("DOCKER_TLS_VERIFY") {
         warnings.push("`DOCKER_CERT_PATH` has no effect without `DOCKER_TLS_VERIFY=1`".to_owned());
@@ -36,10 +40,15 @@ pub(super) fn of(config: &Config, own_plugins: &[String], environment: &Environm
             }
         }
     }
+    let engines: Vec<&str> = config.engines.keys().map(String::as_str).collect();
     for name in own_plugins {
         let used = config.routes.values().any(|route| route.filters.contains(name) || route.formatter == *name);
         if !used {
             warnings.push(format!("no route uses plugin `{name}`"));
+        }
+        if let Some(plugin) = config.plugins.get(name).filter(|plugin| plugin.component == "match") {
+            let doubts = condition::warnings(&plugin.config, &engines);
+            warnings.extend(doubts.into_iter().map(|doubt| format!("plugin `{name}`: {doubt}")));
         }
     }
     warnings

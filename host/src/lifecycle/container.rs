@@ -2,7 +2,7 @@
 
 use super::history::History;
 use super::{Inspected, add};
-use crate::event::{Event, Fact};
+use crate::event::{Cause, Event, Fact};
 
 /// How long after a request to stop a death still counts as its consequence: two minutes. Docker waits 10 s by default
 /// before it kills, which `stop -t` and `stop_grace_period` prolong; beyond this the request was probably ignored.
@@ -91,7 +91,7 @@ impl Container {
                 // The last event of a restart. Its `stop` may have come behind its `start` and is not to be held against
                 // the container that runs now.
                 self.intent = None;
-                add(event, Fact::Cause, "restarted".to_owned());
+                add(event, Fact::Cause, Cause::Restarted.name().to_owned());
             }
             "stop" => {
                 self.intent = Some((Intent::Stop, at));
@@ -140,20 +140,20 @@ impl Container {
         let exit_code = inspected.exit_code.or_else(|| attribute.and_then(|code| code.parse().ok()));
         let up_nanos = self.started.map(|started| at.saturating_sub(started));
         let cause = match (self.intent_at(at), exit_code) {
-            (Some(Intent::Stop), _) => "stopped",
-            (Some(Intent::Kill), _) => "killed",
+            (Some(Intent::Stop), _) => Cause::Stopped,
+            (Some(Intent::Kill), _) => Cause::Killed,
             // Also where a lesser process of it was killed for memory before.
-            (None, Some(0)) => "finished",
-            (None, Some(KILLED)) if self.oom => "oom",
-            (None, _) if inspected.oom_killed => "oom",
+            (None, Some(0)) => Cause::Finished,
+            (None, Some(KILLED)) if self.oom => Cause::Oom,
+            (None, _) if inspected.oom_killed => Cause::Oom,
             // With its exit code hidden by a label too: who tells too much errs on the right side.
-            (None, _) => "crashed",
+            (None, _) => Cause::Crashed,
         };
         match cause {
-            "stopped" | "killed" => history.was_ended(at),
-            _ => history.fell(at, cause != "finished", up_nanos),
+            Cause::Stopped | Cause::Killed => history.was_ended(at),
+            _ => history.fell(at, cause != Cause::Finished, up_nanos),
         }
-        add(event, Fact::Cause, cause.to_owned());
+        add(event, Fact::Cause, cause.name().to_owned());
         if let Some(code) = exit_code {
             add(event, Fact::ExitCode, code.to_string());
         }

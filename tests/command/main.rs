@@ -1,0 +1,16 @@
+//! The program's commands as processes: what a person types, and what they read.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod log;
+
+use std::process::Command;
+
+use dockbell_tests::program::{Ended, Program, program};
+
+/// Runs the program with these arguments, after `prepare` has set what else it needs, until it ends.
+fn run(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Ended {
+    let mut command = program(env!("CARGO_BIN_EXE_dockbell-under-test"));
+    command.args(arguments);
+    prepare(&mut command);
+    Program::start(&mut command).ended()
+}
