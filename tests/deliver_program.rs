@@ -73,6 +73,6 @@ async fn check_says_of_webhooks_and_chat_services_what_works_and_sends_nothing()
     chat.stop().await;
     let bad = check();
     assert_eq!(bad.status.code(), Some(1), "{}", bad.output);
-    assert!(bad.output.contains("FAIL  sink chat: sink `chat`: http://127.0.0.1:"), "{}", bad.output);
+    assert!(bad.output.contains("FAIL  sink chat: http://127.0.0.1:"), "{}", bad.output);
     assert!(bad.output.contains("ok    sink hook") && !bad.output.contains("hunter2"), "{}", bad.output);
 }

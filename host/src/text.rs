@@ -44,6 +44,12 @@ pub fn prefix(text: &str, max_bytes: usize) -> &str {
     &text[..text.floor_char_boundary(max_bytes)]
 }
 
+/// Returns a number with its noun: `1 engine`, `2 engines`.
+pub fn count(number: impl TryInto<u64>, one: &str, many: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// Returns whether a character must not be shown: it steers a terminal, reorders text or is not seen.
 ///
 /// These are the general category Cc except for line breaks and tabs, the line and paragraph separators, the bidirectional

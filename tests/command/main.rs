@@ -1,7 +1,11 @@
 //! The program's commands as processes: what a person types, and what they read.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod check;
+mod engine;
 mod log;
+mod options;
+mod replay;
 
 use std::process::Command;
 

@@ -25,5 +25,6 @@ mod state;
 pub mod states;
 pub mod teller;
 pub mod trial;
+pub mod twins;
 mod upkeep;
 pub mod watch;

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use super::components::{self, Shelf};
-use super::recording::Recording;
+use super::recording::{HINT, Recording};
 use super::routes::{self, Started, Telling};
 use super::states::States;
 use crate::config::{Config, Output, SinkConfig, StdoutConfig};
@@ -18,6 +18,10 @@ use crate::event::Event;
 use crate::message::Message;
 use crate::route::Route;
 use crate::route::room::Room;
+use crate::text::count;
+
+/// How many unreadable lines are shown.
+const SHOWN: u64 = 10;
 
 /// What a replay came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,9 +36,10 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} events, {} messages", self.events, self.messages)?;
+        f.write_str(&count(self.events, "event", "events"))?;
+        write!(f, ", {}", count(self.messages, "message", "messages"))?;
         if self.unreadable > 0 {
-            write!(f, ", {} unreadable lines", self.unreadable)?;
+            write!(f, ", {}\n{HINT}", count(self.unreadable, "unreadable line", "unreadable lines"))?;
         }
         Ok(())
     }
@@ -44,7 +49,7 @@ impl fmt::Display for Summary {
 /// been told. Every engine's routes see them: a recording belongs to none, so it counts as the first one's.
 ///
 /// # Errors
-/// A plugin that is refused; a recording that cannot be read to its end.
+/// A plugin that is refused; a recording that cannot be read to its end, or of which no line is an event.
 pub async fn run(config: &Config, shelf: &Shelf, recording: &Path, output: Output) -> anyhow::Result<Summary> {
     let engine = config.engines.keys().next().map_or("local", String::as_str);
     let recording = Recording::open(recording, engine).await?;
@@ -52,7 +57,9 @@ pub async fn run(config: &Config, shelf: &Shelf, recording: &Path, output: Outpu
     let plugins = routes::load_plugins(&components::fetch(config, shelf).await?, &runtime, &routes::Plugins::new())?;
     let started =
         routes::start(config, &plugins, &States::fleeting(config), Telling::InWindows, &Room::default()).await?;
-    Replay::new(started, output)?.run(recording).await
+    let summary = Replay::new(started, output)?.run(recording).await?;
+    anyhow::ensure!(summary.events > 0 || summary.unreadable == 0, "the recording holds no event: {summary}");
+    Ok(summary)
 }
 
 struct Replay {
@@ -88,7 +95,10 @@ impl Replay {
                 Ok(event) => self.take(event).await,
                 Err(error) => {
                     self.summary.unreadable += 1;
-                    tracing::warn!("{error}");
+                    // The rest is only counted: a file that is no recording may have a million lines.
+                    if self.summary.unreadable <= SHOWN {
+                        tracing::warn!("{error}");
+                    }
                 }
             }
         }

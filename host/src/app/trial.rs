@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::recording::Recording;
+use super::recording::{HINT, Recording};
 use crate::event::Event;
 use crate::message::{Notification, Phase};
 use crate::plugin::{CallError, Filter, Formatter, Plugin, Role};
@@ -86,10 +86,7 @@ pub async fn run(
         summary.passed += 1;
         batch.add(&event);
     }
-    anyhow::ensure!(
-        summary.events > 0,
-        "the recording holds no event\nhint: `docker events --format '{{{{json .}}}}'` prints events as they are read here"
-    );
+    anyhow::ensure!(summary.events > 0, "the recording holds no event\n{HINT}");
     if let Some(formatter) = &mut formatter
         && batch.total() > 0
     {

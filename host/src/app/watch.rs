@@ -20,7 +20,7 @@ use super::reload::{Reload, ReloadStats, Reloads};
 use super::routes::{self, Telling};
 use super::states::States;
 use super::teller::Shared;
-use super::{letters, patience, state, upkeep};
+use super::{letters, patience, state, twins, upkeep};
 use crate::config::{Config, Output};
 use crate::deliver::{Alarm, Outbox, Retry, Sink, Sinks, Trouble};
 use crate::engine::{Engine, Span};
@@ -124,6 +124,8 @@ impl Watch {
         if span.is_some() {
             reach(&prepared.engines).await?;
         }
+        let engines = prepared.engines.clone();
+        tokio::spawn(async move { twins::warn(&engines).await });
         state::match_configuration(&store, &prepared.current.config).await?;
         workshop.states.match_configuration(&prepared.current.config).await?;
         // Messages of an earlier run may be another host's.

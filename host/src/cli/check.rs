@@ -1,25 +1,26 @@
 //! `dockbell check`.
 
-use std::fmt::Display;
 use std::io::Write as _;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
 use clap::Args;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::{ConfigArgs, StateArgs};
+use super::report::Report;
+use super::{ConfigArgs, OutputArgs, StateArgs};
 use crate::app::components::{self, Shelf};
 use crate::app::states::States;
+use crate::app::twins::twins;
 use crate::app::{routes, sinks};
-use crate::config::{Config, Environment};
+use crate::config::{Config, DEFAULT_FILE, EngineConfig, Environment};
 use crate::engine::{Engine, EngineError};
 use crate::route::room::Room;
-use crate::store::{MessageState, Place, Reader};
-use crate::text;
+use crate::store::{MessageState, Place, Reader, probe};
+use crate::text::count;
 
 /// Time after which a check of an engine or a sink that still runs is mentioned.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -31,11 +32,13 @@ pub(super) struct CheckArgs {
     config: ConfigArgs,
     #[command(flatten)]
     state: StateArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Tries everything and says what works, one line each. Nothing is told to anybody.
 pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let mut report = Report::default();
+    let mut report = Report::new(args.output.output.unwrap_or_default());
     let config = match Config::load(args.config.config.as_deref(), &Environment::of_process()) {
         Ok(config) => config,
         Err(error) => {
@@ -43,22 +46,14 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let (engines, routes, sinks) = (config.engines.len(), config.routes.len(), config.sinks.len());
-    report.works("configuration", format!("{engines} engines, {routes} routes, {sinks} sinks"));
+    report.works("configuration", overview(&args.config, &config));
     for warning in &config.warnings {
-        report.line(AnsiColor::Yellow, "warn", "configuration", warning);
+        report.warns("configuration", warning);
     }
     let shelf = Shelf::of(&args.state.place().unwrap_or(Place::Memory));
     plugins(&config, &shelf, &mut report).await;
-    report.says("state", state(&args.state));
-    let described = join_all(config.engines.iter().map(|(name, table)| async move {
-        let engine = Engine::new(name.as_str().into(), table)?;
-        let description = with_progress(&format!("engine {name}"), engine.describe()).await?;
-        Ok::<_, EngineError>(format!("{description} at {}", engine.address()))
-    }));
-    for (name, described) in config.engines.keys().zip(described.await) {
-        report.says(&format!("engine {name}"), described);
-    }
+    state(&args.state, &mut report);
+    engines(&config, &mut report).await;
     match sinks::open(&config, None) {
         Err(error) => report.fails("sinks", &error),
         Ok(sinks) => {
@@ -68,7 +63,7 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(if report.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Waits for a check, and says on standard error that it does when that takes long.
@@ -84,16 +79,83 @@ async fn with_progress<T>(what: &str, check: impl Future<Output = T>) -> T {
     }
 }
 
-/// Where events and messages are kept, and what is there. Nothing is made or changed.
-fn state(args: &StateArgs) -> anyhow::Result<String> {
-    let Place::Directory(directory) = args.place()? else { return Ok("nothing is kept".to_owned()) };
+/// Returns which file was read, and what there is in the configuration.
+fn overview(args: &ConfigArgs, config: &Config) -> String {
+    let file = match args.file() {
+        Some(file) => format!("`{}`", file.display()),
+        None => format!("no file (there is no `{DEFAULT_FILE}`)"),
+    };
+    let engines = count(config.engines.len(), "engine", "engines");
+    let routes = count(config.routes.len(), "route", "routes");
+    let sinks = count(config.sinks.len(), "sink", "sinks");
+    format!("{file}: {engines}, {routes}, {sinks}")
+}
+
+/// Reports where events and messages are kept, and what is there. Nothing is made or changed.
+fn state(args: &StateArgs, report: &mut Report) {
+    match args.place() {
+        Err(error) => report.fails("state", &error),
+        Ok(Place::Memory) => report.works("state", "nothing is kept"),
+        Ok(Place::Directory(directory)) => {
+            let looked = probe(&directory);
+            if let Ok(Some(notice)) = &looked {
+                report.warns("state", notice);
+            }
+            report.says("state", looked.map_err(Into::into).and_then(|_| kept(&directory)));
+        }
+    }
+}
+
+/// Returns what a state directory holds.
+fn kept(directory: &std::path::Path) -> anyhow::Result<String> {
     let shown = format!("`{}`", directory.display());
-    if !directory.join("state.db").exists() {
+    if !Reader::may_be_in(directory) {
         return Ok(format!("{shown}, begun with the first start"));
     }
-    let stats = Reader::open(&directory)?.stats()?;
+    let stats = Reader::open(directory)?.stats()?;
     let [pending, dead] = [MessageState::Pending, MessageState::Dead].map(|state| stats.count(state));
-    Ok(format!("{shown}, {} KiB, {pending} messages wait, {dead} dead letters", stats.store_bytes >> 10))
+    let (pending, dead) =
+        (count(pending, "message waits", "messages wait"), count(dead, "dead letter", "dead letters"));
+    Ok(format!("{shown}, {} KiB, {pending}, {dead}", stats.store_bytes >> 10))
+}
+
+/// Reports which engines answer, how their addresses were chosen, and whether two of them are the same.
+async fn engines(config: &Config, report: &mut Report) {
+    let described = join_all(config.engines.iter().map(|(name, table)| async move {
+        with_progress(&format!("engine {name}"), described(name, table)).await
+    }));
+    let mut ids = Vec::new();
+    for (name, described) in config.engines.keys().zip(described.await) {
+        let origin = config.host_origins.get(name).map_or_else(String::new, |origin| format!(" ({origin})"));
+        let shown = match described {
+            Ok((description, id)) => {
+                ids.push((name, id));
+                Ok(format!("{description}{origin}"))
+            }
+            Err(error) => Err(with_origin(&error, &origin)),
+        };
+        report.says(&format!("engine {name}"), shown);
+    }
+    for (one, other) in twins(ids) {
+        let what = format!("engine {other}");
+        report.warns(&what, format!("is the same engine as `{one}`: its events are sent twice"));
+    }
+}
+
+/// Returns what an engine says of itself and where it is, and its id.
+async fn described(name: &str, table: &EngineConfig) -> Result<(String, Option<Arc<str>>), EngineError> {
+    let engine = Engine::new(name.into(), table)?;
+    let description = engine.describe().await?;
+    Ok((format!("{description} at {}", engine.address()), engine.id().await))
+}
+
+/// Returns the error with how the address was chosen, before its hint.
+fn with_origin(error: &EngineError, origin: &str) -> String {
+    let error = error.to_string();
+    match error.split_once('\n') {
+        Some((error, hint)) => format!("{error}{origin}\n{hint}"),
+        None => format!("{error}{origin}"),
+    }
 }
 
 /// Each plugin is compiled, started and configured, where a route names it.
@@ -124,35 +186,5 @@ async fn plugins(config: &Config, shelf: &Shelf, report: &mut Report) {
             routes::start(&one, &plugins, &States::fleeting(&one), routes::Telling::InWindows, &Room::default()).await;
         let to = |started: Vec<routes::Started>| started.iter().map(|one| one.to.join(", ")).collect::<String>();
         report.says(&format!("route {name}"), started.map(|started| format!("tells {}", to(started))));
-    }
-}
-
-#[derive(Default)]
-struct Report {
-    failed: bool,
-}
-
-impl Report {
-    fn says<T: Display, E: Display>(&mut self, what: &str, result: Result<T, E>) {
-        match result {
-            Ok(text) => self.works(what, text),
-            Err(error) => self.fails(what, &error),
-        }
-    }
-
-    fn works(&self, what: &str, text: impl Display) {
-        self.line(AnsiColor::Green, "ok", what, &text);
-    }
-
-    fn fails(&mut self, what: &str, error: &dyn Display) {
-        self.failed = true;
-        self.line(AnsiColor::Red, "FAIL", what, error);
-    }
-
-    fn line(&self, colour: AnsiColor, verdict: &str, what: &str, text: &dyn Display) {
-        let style = Style::new().fg_color(Some(colour.into())).bold();
-        let text = text::multi_line(&text.to_string()).replace('\n', "\n        ");
-        // Whoever closed our output does not want to know.
-        let _ = writeln!(anstream::stdout(), "{style}{verdict:<4}{style:#}  {what}: {text}");
     }
 }

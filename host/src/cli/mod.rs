@@ -6,6 +6,7 @@ mod logging;
 mod outbox;
 mod plugin;
 mod replay;
+mod report;
 mod send;
 mod signals;
 mod watch;
@@ -15,7 +16,8 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::environment::{STATE, STATE_DIRECTORY};
 use crate::config::{Config, Environment, Output};
@@ -25,7 +27,7 @@ use crate::text;
 
 /// Watches Docker engines and tells you what happened to your containers: the first event at once, the rest in a digest.
 #[derive(Debug, Parser)]
-#[command(name = "dockbell", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+#[command(name = "dockbell", version, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -75,15 +77,15 @@ Environment:
 /// Where the configuration comes from.
 #[derive(Debug, Args)]
 struct ConfigArgs {
-    /// The configuration file
-    #[arg(long, short, value_name = "FILE")]
+    /// The configuration file [default: $DOCKBELL_CONFIG, /etc/dockbell/dockbell.toml]
+    #[arg(long, short, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 
 /// How messages on the terminal look.
 #[derive(Debug, Args)]
 struct OutputArgs {
-    /// For people, or one line of JSON per message
+    /// Output format: text, or one JSON object per line
     #[arg(long, value_enum, value_name = "FORM")]
     output: Option<Output>,
 }
@@ -104,7 +106,8 @@ impl StateArgs {
     }
 
     fn place(&self) -> Result<Place, StoreError> {
-        Place::choose(self.state.as_deref(), |name| std::env::var_os(name))
+        let environment = Environment::of_process();
+        Place::choose(self.state.as_deref(), |name| environment.owned(name))
     }
 }
 
@@ -126,13 +129,24 @@ impl ConfigArgs {
 /// Runs the program: parses the arguments, does what they say, prints an error with its causes.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli.command.unwrap_or(Command::Watch(cli.watch))) {
+    match run(command(Cli::parse())) {
         Ok(code) => code,
         Err(error) => {
             let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
             eprintln!("error: {}", text::multi_line(&causes.join(": ")));
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns what was asked for. Of the options before a subcommand only `--config` and `--state` are for it, too.
+fn command(cli: Cli) -> Command {
+    match (cli.command, cli.watch.first_own()) {
+        (None, _) => Command::Watch(cli.watch),
+        (Some(command), None) => command,
+        (Some(_), Some(option)) => {
+            let message = format!("{option} cannot be used before a subcommand\n\ntip: write it behind the subcommand");
+            Cli::command().error(ErrorKind::ArgumentConflict, message).exit()
         }
     }
 }

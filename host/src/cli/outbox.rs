@@ -44,10 +44,10 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// Those for this sink alone
+    /// Only messages for this sink
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
-    /// Those in this state alone: pending, sending, sent, held, dead, orphaned
+    /// Only messages in this state: pending, sending, sent, held, dead, orphaned
     #[arg(long, value_name = "STATE", value_parser = state)]
     only: Option<MessageState>,
     #[command(flatten)]
@@ -104,12 +104,17 @@ async fn changed(
 }
 
 fn listed(state: &std::path::Path, args: ListArgs) -> anyhow::Result<String> {
+    let json = args.output.output == Some(Output::Json);
+    // Before the first start there is no store, and so nothing in it.
+    if !Reader::may_be_in(state) {
+        let text = format!("nothing waits: no dockbell has used `{}` yet\n", state.display());
+        return Ok(if json { String::new() } else { text });
+    }
     let reader = Reader::open(state)?;
     let mut filter = Filter { sink: args.sink, ..Filter::default() };
     if let Some(only) = args.only {
         filter.states = vec![only];
     }
-    let json = args.output.output == Some(Output::Json);
     let mut text = String::new();
     let mut count = 0;
     // Page by page: there may be a million.
@@ -134,10 +139,11 @@ fn listed(state: &std::path::Path, args: ListArgs) -> anyhow::Result<String> {
 }
 
 fn line(text: &mut String, message: &Summary) {
-    let Summary { id, state, sink, tries, total, .. } = message;
+    let Summary { id, state, sink, .. } = message;
+    let (tries, total) = (text::count(message.tries, "try", "tries"), text::count(message.total, "event", "events"));
     let when = local(message.sealed_at);
     let subject = text::one_line(&message.subject, 100);
-    let _ = writeln!(text, "{id}  {state:<8}  {when}  {sink}  {tries} tries, {total} events: {subject}");
+    let _ = writeln!(text, "{id}  {state:<8}  {when}  {sink}  {tries}, {total}: {subject}");
     if let Some(error) = &message.error {
         let _ = writeln!(text, "    {}", text::one_line(error, 300));
     }

@@ -14,7 +14,7 @@ use crate::config::Output;
 /// What `replay` takes.
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// JSON lines as `docker events --format '{{json .}}'` prints them; `-` is standard input
+    /// Recorded events; `-` is standard input. JSON as `docker events --format '{{json .}}'` prints it, also from Podman, Compose or jq, in UTF-8 or UTF-16; or the lines that `docker events` prints without a format
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]

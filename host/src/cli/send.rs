@@ -10,15 +10,16 @@ use ulid::Ulid;
 
 use super::ConfigArgs;
 use crate::app::letters::deliver_now;
-use crate::config::Config;
+use crate::config::problem::{choose, listed};
+use crate::config::{Config, SinkConfig};
 use crate::message::{Alternative, Message, Notification, Phase};
 
 /// What `send` takes.
 #[derive(Debug, Args)]
 pub(super) struct SendArgs {
-    /// The sink, by its name in the configuration
+    /// The sink, by its name in the configuration [default: the only one that is not the terminal]
     #[arg(long, value_name = "SINK")]
-    to: String,
+    to: Option<String>,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -26,12 +27,8 @@ pub(super) struct SendArgs {
 /// Sends a test message to one sink, as any other message is sent, and says what became of it.
 pub(super) async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
-    if !config.sinks.contains_key(&args.to) {
-        let known: Vec<String> = config.sinks.keys().map(|name| format!("`{name}`")).collect();
-        bail!("there is no sink `{}`\nhint: sinks: {}", args.to, known.join(", "));
-    }
-    let message = message(&config);
-    let letter = deliver_now(&config, &args.to, &message).await?;
+    let sink = sink(&config, args.to.as_deref())?;
+    let letter = deliver_now(&config, sink, &message(&config)).await?;
     let mut code = ExitCode::SUCCESS;
     for recipient in letter.recipients {
         match recipient.error {
@@ -43,6 +40,22 @@ pub(super) async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// Returns the name of the sink that is meant.
+fn sink<'a>(config: &'a Config, named: Option<&'a str>) -> anyhow::Result<&'a str> {
+    let known: Vec<&str> = config.sinks.keys().map(String::as_str).collect();
+    let Some(name) = named else {
+        let is_far = |name: &&&str| !matches!(config.sinks.get(**name), Some(SinkConfig::Stdout(_)));
+        return match known.iter().filter(is_far).collect::<Vec<_>>().as_slice() {
+            [only] => Ok(only),
+            _ => bail!("which sink?\nhint: `--to SINK` names one of {}", listed(&known)),
+        };
+    };
+    if !known.contains(&name) {
+        bail!("there is no sink `{name}`\nhint: {}", choose(name, &known, "sinks"));
+    }
+    Ok(name)
 }
 
 fn message(config: &Config) -> Message {

@@ -29,12 +29,22 @@ pub(super) struct WatchArgs {
     /// Tell one digest of what happened since then, and exit: 1h, 2026-11-22T08:00:00Z, a Unix time. An engine remembers its last 256 events
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Up to then; with --since alone up to now, on its own from now until then
+    /// Stop at this time, written as for --since, or `+10m` for a time from now. With --since, defaults to now
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
 }
 
 impl WatchArgs {
+    /// Returns the first option that is set and that no subcommand shares.
+    pub(super) fn first_own(&self) -> Option<&'static str> {
+        let set = [
+            ("--since", self.since.is_some()),
+            ("--until", self.until.is_some()),
+            ("--output", self.output.output.is_some()),
+        ];
+        set.into_iter().find(|(_, is_set)| *is_set).map(|(option, _)| option)
+    }
+
     /// The time to look at, if the run is to end by itself.
     fn span(&self) -> anyhow::Result<Option<Span>> {
         // A report about the past ends now, where `docker events --since` would go on for ever.
@@ -82,6 +92,11 @@ pub(super) async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         () = stop.token.cancelled() => return Ok(ExitCode::SUCCESS),
     };
     stop.allow(config.grace);
+    for (name, origin) in &config.host_origins {
+        if let Some(engine) = config.engines.get(name) {
+            tracing::info!("engine `{name}` is {}: {origin}", engine.host);
+        }
+    }
     let place = args.place(&config, span.is_some())?;
     if place != Place::Memory {
         stop.keep();

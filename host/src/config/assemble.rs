@@ -83,7 +83,10 @@ pub(super) fn assemble(mut root: Table<'_>, environment: &Environment, problems:
         hostname,
         grace: grace.unwrap_or(Duration::from_secs(10)),
         engines: complete(engines)?,
-        host_origins: chosen.iter().flat_map(|chosen| without_host.iter().map(|name| (name.clone(), chosen.origin.clone()))).collect(),
+        host_origins: chosen
+            .iter()
+            .flat_map(|chosen| without_host.iter().map(|name| (name.clone(), chosen.origin.clone())))
+            .collect(),
         plugins: complete(plugins)?,
         routes: complete(routes)?,
         sinks: complete(sinks)?,

@@ -88,7 +88,8 @@ impl Doubts<'_> {
             let meant = format!("write `action = \"{action}\"` and `detail = \"{detail}\"`");
             return self.doubt(place, &format!("`{word}` never matches: {meant}"));
         }
-        let known = |kinds: &[&'static str]| kinds.iter().flat_map(|kind| vocabulary::actions(kind)).collect::<Vec<_>>();
+        let known =
+            |kinds: &[&'static str]| kinds.iter().flat_map(|kind| vocabulary::actions(kind)).collect::<Vec<_>>();
         let all: Vec<&'static str> = vocabulary::kinds().collect();
         // Of a kind that is not known no action is.
         let among: Vec<&'static str> = all.iter().copied().filter(|kind| kinds.contains(kind)).collect();
@@ -119,7 +120,10 @@ impl Doubts<'_> {
                 }
                 Fact::Looping | Fact::Late | Fact::Inferred if word != "true" => {
                     let instead = format!("write `not = {{ fact.{name} = true }}`");
-                    self.doubt(place, &format!("`{word}` never matches, since `{name}` is `true` or missing: {instead}"));
+                    self.doubt(
+                        place,
+                        &format!("`{word}` never matches, since `{name}` is `true` or missing: {instead}"),
+                    );
                 }
                 Fact::ExitCode | Fact::Signal | Fact::Restarts if word.parse::<i64>().is_err() => {
                     self.doubt(place, &format!("`{word}` never matches: `{name}` is a number"));
@@ -150,7 +154,11 @@ impl Doubts<'_> {
     fn one_of(&mut self, place: &str, what: &str, word: &str, known: &[&str]) {
         if !known.contains(&word) {
             let meant = nearest(word, known.iter().copied()).map(|meant| format!("`{meant}`"));
-            self.unknown(place, &format!("{what} `{word}`"), meant.or_else(|| Some(listed(known)).filter(|_| known.len() < 9)));
+            self.unknown(
+                place,
+                &format!("{what} `{word}`"),
+                meant.or_else(|| Some(listed(known)).filter(|_| known.len() < 9)),
+            );
         }
     }
 
@@ -199,7 +207,10 @@ mod tests {
             ("fact.cause = 'crash'", "`config.fact.cause`: unknown cause `crash`: did you mean `crashed`?"),
             ("fact.causes = 'oom'", "`config.fact.causes`: unknown fact `causes`: did you mean `cause`?"),
             ("name = 'web-*'", "`config.name`: `web-*` is compared as it is: a pattern is `{ glob = \"web-*\" }`"),
-            ("image = '^shop/'", "`config.image`: `^shop/` is compared as it is: a pattern is `{ regex = \"^shop/\" }`"),
+            (
+                "image = '^shop/'",
+                "`config.image`: `^shop/` is compared as it is: a pattern is `{ regex = \"^shop/\" }`",
+            ),
             ("engine = 'web1'", "`config.engine`: unknown engine `web1`: did you mean `web-1`?"),
             ("detail = 'unhealty'", "`config.detail`: unknown detail `unhealty`: did you mean `unhealthy`?"),
             (
@@ -207,12 +218,18 @@ mod tests {
                 "`config.action`: `health_status: unhealthy` never matches: write `action = \"health_status\"` and \
                  `detail = \"unhealthy\"`",
             ),
-            ("action = 'unhealthy'", "`config.action`: unknown action `unhealthy`: did you mean `health_status` with `detail = \"unhealthy\"`?"),
+            (
+                "action = 'unhealthy'",
+                "`config.action`: unknown action `unhealthy`: did you mean `health_status` with `detail = \"unhealthy\"`?",
+            ),
             (
                 "kind = 'image'\naction = 'die'",
                 "`config.action`: unknown action `die` of `image`: `dockbell facts` lists the known words",
             ),
-            ("kind = 'dockbell'\naction = 'enginelost'", "`config.action`: unknown action `enginelost` of `dockbell`: did you mean `engine_lost`?"),
+            (
+                "kind = 'dockbell'\naction = 'enginelost'",
+                "`config.action`: unknown action `enginelost` of `dockbell`: did you mean `engine_lost`?",
+            ),
             ("fact.signal = 'SIGKILL'", "`config.fact.signal`: `SIGKILL` never matches: `signal` is a number"),
             (
                 "fact.looping = false",
@@ -223,8 +240,14 @@ mod tests {
                 "fact.up-for = '5m'",
                 "`config.fact.up-for`: `5m` never matches: compare it with a number of seconds, such as `{ gt = 300 }`",
             ),
-            ("action = ['oom', 'frobnicate']", "`config.action`: unknown action `frobnicate`: `dockbell facts` lists the known words"),
-            ("any = [{ all = [{ not = { action = { one-of = ['stopp'] } } }] }]", "`config.any[0].all[0].not.action`: unknown action `stopp`: did you mean `stop`?"),
+            (
+                "action = ['oom', 'frobnicate']",
+                "`config.action`: unknown action `frobnicate`: `dockbell facts` lists the known words",
+            ),
+            (
+                "any = [{ all = [{ not = { action = { one-of = ['stopp'] } } }] }]",
+                "`config.any[0].all[0].not.action`: unknown action `stopp`: did you mean `stop`?",
+            ),
         ] {
             assert_eq!(doubts(condition), [doubt], "{condition}");
         }

@@ -152,7 +152,8 @@ impl Store {
             return Err(Mistake::new(format!("the Docker context `{name}` names no engine"), hint));
         };
         if endpoint.skip_tls_verify {
-            let message = format!("the Docker context `{name}` does not verify the engine's certificate (`SkipTLSVerify`)");
+            let message =
+                format!("the Docker context `{name}` does not verify the engine's certificate (`SkipTLSVerify`)");
             let hint = "dockbell always does: set `host` of the engine, and `tls = { ca = \"ca.pem\" }`";
             return Err(Mistake::new(message, hint));
         }
@@ -206,14 +207,22 @@ mod tests {
                 "rootless",
                 r#"{"docker":{"Host":"unix:///run/user/1000/docker.sock","SkipTLSVerify":false}}"#,
             ),
-            ("512eea46ceb3921dff4363c7069d89d4964d1d9fccaa0f411851a7aa60a5c868", "far", r#"{"docker":{"Host":"tcp://far:2376"}}"#),
+            (
+                "512eea46ceb3921dff4363c7069d89d4964d1d9fccaa0f411851a7aa60a5c868",
+                "far",
+                r#"{"docker":{"Host":"tcp://far:2376"}}"#,
+            ),
             ("9b828d53402d6e332ef05a2fe03063b359192571ba99fcd3b85074f46a72fd7e", "bare", r#"{"kubernetes":{}}"#),
             (
                 "1d92dae504a70fbcae6d3721a55d7eacaf94d3133ea5f0394b7d203d64841110",
                 "insecure",
                 r#"{"docker":{"Host":"tcp://far:2376","SkipTLSVerify":true}}"#,
             ),
-            ("7f5a55cf3f88be936fb9440249cb449f3067ccee4b525d0027dc9278a29c32c1", "ssh", r#"{"docker":{"Host":"ssh://far"}}"#),
+            (
+                "7f5a55cf3f88be936fb9440249cb449f3067ccee4b525d0027dc9278a29c32c1",
+                "ssh",
+                r#"{"docker":{"Host":"ssh://far"}}"#,
+            ),
         ] {
             let folder = docker.join("contexts/meta").join(id);
             fs::create_dir_all(&folder).unwrap();
@@ -248,11 +257,20 @@ mod tests {
         let rootless = "unix:///run/user/1000/docker.sock";
         assert_eq!(host(&[("DOCKER_HOST", "tcp://a"), ("DOCKER_CONTEXT", "far")]).0, "tcp://a");
         let (address, why) = host(&[("DOCKER_CONTEXT", "far")]);
-        assert_eq!((address.as_str(), why.as_str()), ("tcp://far:2376", "the Docker context `far`, chosen by `DOCKER_CONTEXT`"));
+        assert_eq!(
+            (address.as_str(), why.as_str()),
+            ("tcp://far:2376", "the Docker context `far`, chosen by `DOCKER_CONTEXT`")
+        );
         let (address, why) = host(&[]);
         assert_eq!(address, rootless);
-        assert!(why.starts_with("the Docker context `rootless`, chosen by `") && why.ends_with("/.docker/config.json`"), "{why}");
-        assert_eq!(host(&[("DOCKER_CONTEXT", "default")]), ("unix:///nowhere/docker.sock".to_owned(), "the default".to_owned()));
+        assert!(
+            why.starts_with("the Docker context `rootless`, chosen by `") && why.ends_with("/.docker/config.json`"),
+            "{why}"
+        );
+        assert_eq!(
+            host(&[("DOCKER_CONTEXT", "default")]),
+            ("unix:///nowhere/docker.sock".to_owned(), "the default".to_owned())
+        );
     }
 
     #[test]
@@ -296,10 +314,16 @@ mod tests {
         let home = home("");
         for (name, what) in [
             ("rootles", "DOCKER_CONTEXT: there is no Docker context `rootles`\nhint: did you mean `rootless`?"),
-            ("x", "DOCKER_CONTEXT: there is no Docker context `x`\nhint: contexts: `bare`, `far`, `insecure`, `rootless`, `ssh`, `default`"),
+            (
+                "x",
+                "DOCKER_CONTEXT: there is no Docker context `x`\nhint: contexts: `bare`, `far`, `insecure`, `rootless`, `ssh`, `default`",
+            ),
             ("bare", "DOCKER_CONTEXT: the Docker context `bare` names no engine\nhint: "),
             ("insecure", "does not verify the engine's certificate (`SkipTLSVerify`)\nhint: "),
-            ("ssh", "DOCKER_CONTEXT: the address of the Docker context `ssh` cannot be used: `ssh://` is not supported\nhint: forward"),
+            (
+                "ssh",
+                "DOCKER_CONTEXT: the address of the Docker context `ssh` cannot be used: `ssh://` is not supported\nhint: forward",
+            ),
         ] {
             let error = chosen(&home, &[("DOCKER_CONTEXT", name)], missing()).unwrap_err();
             assert!(error.contains(what), "{error}");

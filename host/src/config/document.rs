@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::file;
 use super::problem::{Excerpt, Mistake, Problem, choose, nearest};
@@ -86,6 +87,11 @@ impl<'d> Document<'d> {
             self.report(&place, Mistake::new(format!("not TOML: {}", error.message()), hint));
         }
         None
+    }
+
+    /// Keeps what a value holds out of all messages.
+    pub(super) fn hide_values(&self, value: &Spanned<DeValue<'_>>) {
+        self.secrets.borrow_mut().hide_values(value);
     }
 
     /// The file, as it was named.

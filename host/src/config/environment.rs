@@ -52,6 +52,12 @@ impl Environment {
         self.0.get(OsStr::new(name)).map(|value| unquoted(value)).filter(|value| !value.is_empty())
     }
 
+    /// Returns a copy of the value of a variable, if it is set and not empty.
+    #[must_use]
+    pub fn owned(&self, name: &str) -> Option<OsString> {
+        self.get(name).map(OsStr::to_owned)
+    }
+
     /// The value of a variable that holds a path.
     #[must_use]
     pub fn path(&self, name: &str) -> Option<PathBuf> {
@@ -106,7 +112,9 @@ impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment 
 /// Returns a value without the one pair of quotes around it.
 fn unquoted(value: &OsStr) -> &OsStr {
     match value.as_bytes() {
-        [quote @ (b'"' | b'\''), inner @ .., last] if quote == last && !inner.contains(quote) => OsStr::from_bytes(inner),
+        [quote @ (b'"' | b'\''), inner @ .., last] if quote == last && !inner.contains(quote) => {
+            OsStr::from_bytes(inner)
+        }
         _ => value,
     }
 }

@@ -19,13 +19,19 @@ pub struct Span {
 pub enum SpanError {
     /// It has none of the forms that are understood.
     #[error(
-        "`{0}` is not a time\nhint: write how long ago (`90s`, `1h30m`, `2 days`), a date and time (`2026-03-01T12:00:00Z`, or \
+        "`{0}` is not a time\nhint: write how long ago (`90s`, `1h30m`, `2 days`), a time from now (`+10m`), a date and time (`2026-03-01T12:00:00Z`, or \
          local: `2026-03-01 12:00`), a Unix time (`1772366400`, `1772366400.5`), or `now`"
     )]
     NotATime(String),
     /// It is a time that no clock shows.
     #[error("`{0}` is too far away\nhint: a time lies between the years 1970 and 2262")]
     TooFar(String),
+    /// The stretch begins now and ends in the past.
+    #[error(
+        "`--until {0}` is in the past\nhint: a duration is that long ago; write `--until +{0}` for a time from now, or add \
+         `--since`"
+    )]
+    Past(String),
     /// The stretch ends before it begins.
     #[error("the end, {until}, is before the start, {since}\nhint: swap `--since` and `--until`")]
     Reversed {
@@ -42,16 +48,17 @@ impl Span {
     /// # Errors
     /// A text is not a time, or the end is before the start.
     pub fn parse(since: Option<&str>, until: Option<&str>, now: Timestamp) -> Result<Self, SpanError> {
+        let ends = until.map(|text| time(text, now)).transpose()?;
         let since = since.map(|text| time(text, now)).transpose()?;
-        let until = until.map(|text| time(text, now)).transpose()?;
-        match (since.unwrap_or(now), until) {
-            (since, Some(until)) if until < since => Err(SpanError::Reversed { since, until }),
-            _ => Ok(Self { since, until }),
+        match (since, ends) {
+            (Some(since), Some(until)) if until < since => Err(SpanError::Reversed { since, until }),
+            (None, Some(ends)) if ends < now => Err(SpanError::Past(until.unwrap_or_default().trim().to_owned())),
+            _ => Ok(Self { since, until: ends }),
         }
     }
 }
 
-/// Reads a point in time: a duration before `now` (a negative one is after it, as with `docker events`), a date and time
+/// Reads a point in time: a duration before `now` (one with a sign, `+10m` or as with `docker events` `-10m`, is after it), a date and time
 /// with offset or in local time, Unix time with or without a fraction, or `now`.
 ///
 /// # Errors
@@ -69,8 +76,10 @@ pub fn time(text: &str, now: Timestamp) -> Result<Timestamp, SpanError> {
     } else if let Ok(local) = text.parse::<DateTime>() {
         TimeZone::system().to_timestamp(local).map_err(|_| too_far())?
     } else {
-        let ago = text.strip_suffix("ago").unwrap_or(text).trim_end();
-        let duration: jiff::Span = ago.parse().map_err(|_| not_a_time())?;
+        let (text, ahead) = text.strip_prefix('+').map_or((text, false), |text| (text, true));
+        let length = text.strip_suffix("ago").unwrap_or(text).trim_end();
+        let duration: jiff::Span = length.parse().map_err(|_| not_a_time())?;
+        let duration = if ahead { duration.negate() } else { duration };
         // Days and months have a length only in a calendar.
         let from = now.to_zoned(TimeZone::UTC);
         from.checked_sub(duration).map_err(|_| too_far())?.timestamp()
@@ -113,6 +122,7 @@ mod tests {
         assert_eq!(read("1.5h").unwrap(), "2026-03-01T10:30:00Z");
         assert_eq!(read("PT2H").unwrap(), "2026-03-01T10:00:00Z");
         assert_eq!(read("-10m").unwrap(), "2026-03-01T12:10:00Z", "as docker events has it");
+        assert_eq!(read("+10m").unwrap(), "2026-03-01T12:10:00Z");
     }
 
     #[test]
@@ -147,7 +157,10 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH.checked_add(9.hours()).unwrap();
         let error = Span::parse(Some("1h"), Some("2h"), now).unwrap_err().to_string();
         assert!(error.contains("before the start") && error.contains("hint: swap"), "{error}");
-        assert!(Span::parse(None, Some("1h"), now).is_err(), "without a start it begins now");
+        let error = Span::parse(None, Some("1h"), now).unwrap_err().to_string();
+        assert_eq!(error.lines().next(), Some("`--until 1h` is in the past"), "without a start it begins now");
+        assert!(error.contains("`--until +1h`") && !error.contains("swap"), "{error}");
+        assert!(Span::parse(None, Some("+1h"), now).is_ok());
         assert!(Span::parse(Some("2h"), Some("now"), now).is_ok());
     }
 

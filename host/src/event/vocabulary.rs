@@ -84,7 +84,8 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 
 /// The known actions of a kind; none of a kind that is not known.
 pub fn actions(kind: &str) -> impl Iterator<Item = &'static str> {
-    let engines = KINDS.iter().filter(move |known| known.name == kind).flat_map(|kind| kind.docker.iter().chain(kind.podman));
+    let engines =
+        KINDS.iter().filter(move |known| known.name == kind).flat_map(|kind| kind.docker.iter().chain(kind.podman));
     let own = SystemAction::ALL.iter().filter(move |_| kind == OWN_KIND).map(|action| action.name());
     engines.copied().chain(own)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ask::Ask;
 use super::runtime::Role;
-use crate::config::Sha256;
+use crate::config::{Located, PluginConfig, Sha256, locate};
 
 /// Why a plugin cannot be used at all. Stops the start.
 #[derive(Debug, thiserror::Error)]
@@ -141,13 +141,31 @@ pub enum Refused {
         error: CallError,
     },
     /// It refused its configuration.
-    #[error("plugin `{plugin}` refuses its configuration: {reason}\nhint: see `config` in `[plugins.{plugin}]`")]
+    #[error("plugin `{plugin}` refuses its configuration: {}", refusal(.plugin, .reason, .located.as_ref()))]
     Configuration {
         /// The plugin's name in the configuration.
         plugin: String,
         /// The plugin's own words.
         reason: String,
+        /// Where that stands in the configuration file.
+        located: Option<Located>,
     },
+}
+
+impl Refused {
+    /// Returns the error for a plugin that refuses its configuration, with the place in the file.
+    pub(super) fn configuration(plugin: &str, config: &PluginConfig, reason: String) -> Self {
+        Self::Configuration { plugin: plugin.to_owned(), located: locate(plugin, config, &reason), reason }
+    }
+}
+
+/// What a plugin refuses, where it stands, and how to mend it. The reason is one line, in which the plugin's own hint stands behind `hint: `.
+fn refusal(plugin: &str, reason: &str, located: Option<&Located>) -> String {
+    let (what, hint) = reason.split_once(" hint: ").map_or((reason, None), |(what, hint)| (what, Some(hint)));
+    let place = located.map_or_else(String::new, |located| format!("\n--> {}", located.place));
+    let hint = located.and_then(|located| located.hint.as_deref()).or(hint);
+    let hint = hint.map_or_else(|| format!("see `config` in `[plugins.{plugin}]`"), str::to_owned);
+    format!("{what}{place}\nhint: {hint}")
 }
 
 /// Why one call failed. Where the plugin did not come to an end by itself (a trap, a timeout, a memory refusal) its instance
@@ -166,6 +184,9 @@ pub enum CallError {
     /// The plugin wanted more memory than `memory` allows.
     #[error("it wanted more than its {} MiB of memory\nhint: `memory` in the plugin's table allows more", .0 >> 20)]
     OutOfMemory(usize),
+    /// The system has no addresses for the memory of an instance; with the limit on them, in bytes, if there is one.
+    #[error("the system has no room for its memory (`ENOMEM`)\nhint: {}", more_addresses(*.0))]
+    NoAddresses(Option<u64>),
     /// The plugin wanted larger function tables than any plugin gets.
     #[error("it wanted more than {0} table entries")]
     TableFull(usize),
@@ -185,10 +206,15 @@ impl CallError {
             Self::Failed(_) => "error",
             Self::Trapped(_) => "trap",
             Self::TimedOut(_) => "timeout",
-            Self::OutOfMemory(_) | Self::TableFull(_) => "memory",
+            Self::OutOfMemory(_) | Self::NoAddresses(_) | Self::TableFull(_) => "memory",
             Self::GrantGone(_) => "grant",
             Self::BadAnswer(_) => "answer",
         }
+    }
+
+    /// Returns the error for an instance whose memory cannot be mapped.
+    pub(super) fn no_addresses() -> Self {
+        Self::NoAddresses(rustix::process::getrlimit(rustix::process::Resource::As).current)
     }
 
     /// The message without its hint, for places with one line.
@@ -227,6 +253,21 @@ fn whose_fault(source: &CallError) -> &'static str {
             "\nhint: this is a fault of the plugin: show its author this message and what it logged"
         }
         _ => "",
+    }
+}
+
+/// How an instance gets its addresses: wasmtime reserves 4 GiB and a guard region for each memory, of which only what the plugin
+/// uses becomes memory.
+fn more_addresses(limit: Option<u64>) -> String {
+    match limit {
+        Some(bytes) => format!(
+            "dockbell's address space is limited to {} MiB, and each plugin reserves over 4 GiB of addresses, not of memory: \
+             remove the limit (`ulimit -v unlimited`, in a unit `LimitAS=infinity`)",
+            bytes >> 20
+        ),
+        None => "the machine is out of memory, or its kernel counts reserved addresses as memory: see \
+                 `vm.overcommit_memory` and the memory limit of the container or unit"
+            .to_owned(),
     }
 }
 

@@ -159,7 +159,7 @@ impl Instance {
         }
         let state = state.unwrap_or_else(|| State::fleeting(plugin.granted.state));
         let live = Live::start(&plugin, &state).await.map_err(|error| match error {
-            CallError::Failed(reason) => Refused::Configuration { plugin: plugin.name.to_string(), reason },
+            CallError::Failed(reason) => Refused::configuration(&plugin.name, &plugin.made_of.0, reason),
             CallError::BadAnswer(reason) => Refused::Misfit { plugin: plugin.name.to_string(), reason },
             error => Refused::NotStarted { plugin: plugin.name.to_string(), error },
         })?;
@@ -247,6 +247,10 @@ fn classify(error: &wasmtime::Error, refused: Option<CallError>, said: Option<St
             "it is more than the {} MiB that a call may hand over",
             HOSTCALL_BYTES >> 20
         ));
+    }
+    // Neither for this one, `ENOMEM` of `mmap`.
+    if error.root_cause().to_string().contains("(os error 12)") {
+        return CallError::no_addresses();
     }
     let what = match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => "it aborted (`unreachable`)".to_owned(),

@@ -20,7 +20,7 @@ use super::http::SendRequest;
 use super::native::Trusted;
 use super::sandbox::Sandbox;
 use super::v0_1::{filter, formatter, logging, packed_filter, setup, state};
-use crate::config::{PluginConfig, Sha256};
+use crate::config::{Environment, PluginConfig, Sha256};
 
 /// How often running guests are interrupted: the grain of `timeout`, and how long one guest may keep a thread.
 const TICK: Duration = Duration::from_millis(20);
@@ -61,7 +61,7 @@ pub struct Plugin {
     pub(super) sender: Option<Arc<dyn SendRequest>>,
     bytes: usize,
     /// What it was made of: the table of the configuration, and the SHA-256 of the component.
-    made_of: (PluginConfig, Sha256),
+    pub(super) made_of: (PluginConfig, Sha256),
 }
 
 impl Runtime {
@@ -79,7 +79,7 @@ impl Runtime {
     /// # Errors
     /// When the machine cannot run compiled WebAssembly.
     pub fn of_program() -> wasmtime::Result<Self> {
-        let cache = cache_folder(|name| std::env::var_os(name));
+        let cache = cache_folder(|name| Environment::of_process().owned(name));
         if cache.is_none() {
             tracing::info!(
                 "compiled plugins are not kept: none of `DOCKBELL_CACHE`, `XDG_CACHE_HOME` and `HOME` is set"

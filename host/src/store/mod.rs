@@ -29,6 +29,7 @@ mod lock;
 mod migrate;
 mod open;
 mod outbox;
+mod probe;
 mod reader;
 mod routes;
 mod schema;
@@ -55,6 +56,7 @@ pub use self::outbox::{
     Ambiguous, AttemptRow, Due, End, Ended, Filter, GaveWay, Interrupted, LIFETIME, Letter, MessageState, NewMessage,
     Outcome, Outgoing, RecipientRow, Summary, Then, Untried,
 };
+pub use self::probe::probe;
 pub use self::reader::Reader;
 pub use self::routes::{GroupChange, GroupRow};
 pub use self::seal::{Seal, Sealed};

@@ -23,6 +23,12 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Returns whether there is a store in a state directory, or whether that cannot be seen.
+    #[must_use]
+    pub fn may_be_in(directory: &Path) -> bool {
+        directory.join(open::NAME).try_exists().unwrap_or(true)
+    }
+
     /// Opens the store in a state directory.
     ///
     /// # Errors

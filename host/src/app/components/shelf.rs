@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 
 use super::error::Failure;
-use crate::config::Sha256;
+use crate::config::{Environment, Sha256};
 use crate::plugin::{Use, cache_folder, remove_unused, renew};
 use crate::private::Directory;
 use crate::store::Place;
@@ -31,7 +31,7 @@ impl Shelf {
     pub fn of(place: &Place) -> Self {
         Self(match place {
             Place::Directory(state) => Some((state.clone(), IN_STATE)),
-            Place::Memory => cache_folder(|name| std::env::var_os(name)).map(|cache| (cache, IN_CACHE)),
+            Place::Memory => cache_folder(|name| Environment::of_process().owned(name)).map(|cache| (cache, IN_CACHE)),
         })
     }
 

@@ -1,4 +1,9 @@
-//! Recorded events, as `docker events --format '{{json .}}'` prints them, with the facts that dockbell adds.
+//! Recorded events with the facts that dockbell adds. The usual form is what `docker events --format '{{json .}}'` prints; values
+//! over several lines, UTF-16 and the other forms in which engines and their tools print events are read as well.
+
+mod encoding;
+mod shapes;
+mod values;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -8,9 +13,14 @@ use anyhow::Context;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::engine::line::{Line, Lines};
-use crate::engine::parse::{self, Unreadable};
+use crate::engine::parse::Unreadable;
 use crate::event::Event;
 use crate::lifecycle::Lifecycle;
+use encoding::Decoder;
+use values::{Piece, Values};
+
+/// How to record events, for whom a recording could not be read.
+pub const HINT: &str = "hint: `docker events --format '{{json .}}'` prints events as they are read here";
 
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
@@ -20,7 +30,9 @@ pub struct Recording {
     /// For messages.
     place: PathBuf,
     lines: Box<dyn AsyncRead + Unpin + Send>,
+    decoder: Decoder,
     splitter: Lines,
+    values: Values,
     chunk: Vec<u8>,
     engine: Arc<str>,
     lifecycle: Lifecycle,
@@ -52,7 +64,9 @@ impl Recording {
         Self {
             place: place.to_owned(),
             lines: Box::new(lines),
+            decoder: Decoder::default(),
             splitter: Lines::default(),
+            values: Values::default(),
             chunk: vec![0; CHUNK],
             engine: engine.into(),
             lifecycle: Lifecycle::new(),
@@ -68,10 +82,23 @@ impl Recording {
     pub async fn next(&mut self) -> anyhow::Result<Option<Result<Event, Unreadable>>> {
         while self.next.is_empty() && !self.ended {
             let read = self.lines.read(&mut self.chunk).await.with_context(|| unreadable(&self.place))?;
-            let each = |line: Line<'_>| self.next.push_back(parse(&self.engine, line));
-            match read {
-                0 => self.splitter.end(each),
-                read => self.splitter.feed(&self.chunk[..read], each),
+            let text = if read == 0 { self.decoder.end() } else { self.decoder.decode(&self.chunk[..read]) };
+            let Self { splitter, values, engine, next, .. } = self;
+            let mut each = |piece: Piece| match piece {
+                Ok(text) => shapes::events(engine, &text, &mut |event| next.push_back(event)),
+                Err(unreadable) => next.push_back(Err(unreadable)),
+            };
+            let mut feed = |line: Line<'_>| match line {
+                Line::Whole(line) => values.take(line, &mut each),
+                Line::TooLong { bytes, start } => {
+                    values.end(&mut each);
+                    each(Err(Unreadable::new(bytes, start, "the line is too long")));
+                }
+            };
+            splitter.feed(&text, &mut feed);
+            if read == 0 {
+                splitter.end(&mut feed);
+                values.end(&mut each);
             }
             self.ended = read == 0;
         }
@@ -85,13 +112,6 @@ impl Recording {
 
 fn unreadable(path: &Path) -> String {
     format!("cannot read `{}`", path.display())
-}
-
-fn parse(engine: &Arc<str>, line: Line<'_>) -> Result<Event, Unreadable> {
-    match line {
-        Line::Whole(line) => parse::event(engine, line),
-        Line::TooLong { bytes, start } => Err(Unreadable::new(bytes, start, "the line is too long")),
-    }
 }
 
 impl std::fmt::Debug for Recording {
