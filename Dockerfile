@@ -7,6 +7,7 @@ COPY root /
 COPY --chown=65532:65532 state /var/lib/dockbell
 ENV DOCKBELL_STATE=/var/lib/dockbell DOCKBELL_CACHE=/var/lib/dockbell/cache
 USER 65532:65532
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["/usr/local/bin/dockbell", "health"]
 ENTRYPOINT ["/usr/local/bin/dockbell"]
 
 FROM rust:1.95-bookworm AS build
@@ -23,4 +24,5 @@ COPY --from=build --chown=65532:65532 /state /var/lib/dockbell
 ENV DOCKBELL_STATE=/var/lib/dockbell DOCKBELL_CACHE=/var/lib/dockbell/cache
 # Nobody; what opens the engine's socket is its group, which compose.yaml adds.
 USER 65532:65532
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["/usr/local/bin/dockbell", "health"]
 ENTRYPOINT ["/usr/local/bin/dockbell"]

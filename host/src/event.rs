@@ -52,9 +52,10 @@ pub fn nanos(time: Timestamp) -> i64 {
 }
 
 impl Event {
-    /// An event about dockbell itself, such as `engine_lost`, that names the engine it concerns.
+    /// Returns an event about dockbell itself that names the engine it concerns. The action is a [`SystemAction`].
     #[must_use]
     pub fn own(engine: Arc<str>, action: &str, time_nanos: i64, attributes: Attributes) -> Self {
+        debug_assert!(SystemAction::ALL.iter().any(|known| known.name() == action), "`{action}` is no `SystemAction`");
         Self {
             engine,
             kind: OWN_KIND.into(),

@@ -4,6 +4,7 @@ use std::fs;
 
 use dockbell_tests::engine::ScriptedEngine;
 use dockbell_tests::program::{Program, program};
+use dockbell_tests::smtp::{Fault, ScriptedSmtp, Stage};
 use tempfile::TempDir;
 
 use crate::run;
@@ -38,6 +39,30 @@ async fn the_current_context_of_the_docker_client_is_watched_and_named() {
     engine.subscribed(1).await;
     let ended = program.terminate();
     assert!(ended.log.contains("the Docker context `shop`, chosen by `"), "{}", ended.log);
+}
+
+#[test]
+fn a_directory_in_the_place_of_the_socket_is_said_to_be_one() {
+    let folder = TempDir::new().unwrap();
+    let ended = run(&["check"], |command| {
+        command.env("DOCKER_HOST", format!("unix://{}", folder.path().display()));
+    });
+    assert!(ended.output.contains("` is a directory, not a socket (chosen by `DOCKER_HOST`)\n"), "{}", ended.output);
+    assert!(ended.output.contains("hint: Docker makes a directory of a mounted file"), "{}", ended.output);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_about_the_mail_server_of_the_environment_name_its_variable() {
+    let (engine, mail) = (ScriptedEngine::unix().await, ScriptedSmtp::start().await);
+    mail.always(Stage::Auth, Fault::reply("535 5.7.8 who?"));
+    let ended = run(&["check"], |command| {
+        command
+            .env("DOCKER_HOST", engine.host())
+            .env("DOCKBELL_MAIL_TO", "ops@example.com")
+            .env("DOCKBELL_HOSTNAME", "h");
+        command.env("DOCKBELL_SMTP_URL", format!("smtp://u:hunter2@127.0.0.1:{}?tls=none", mail.port()));
+    });
+    assert!(ended.output.contains("hint: check `DOCKBELL_SMTP_URL`"), "{}", ended.output);
 }
 
 #[test]

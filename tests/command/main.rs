@@ -3,8 +3,10 @@
 
 mod check;
 mod engine;
+mod examples;
 mod log;
 mod options;
+mod reference;
 mod replay;
 
 use std::process::Command;

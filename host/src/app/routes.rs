@@ -76,6 +76,9 @@ fn with_defaults(plugin: &PluginConfig, config: &Config) -> PluginConfig {
         let _ = plugin.config.entry("hostname").or_insert_with(|| config.hostname.clone().into());
     }
     if plugin.component == "email" {
+        if config.engines.len() > 1 {
+            let _ = plugin.config.entry("engine-in-subject").or_insert(true.into());
+        }
         let offset = TimeZone::system().to_offset(Timestamp::now());
         let _ = plugin.config.entry("utc-offset-seconds").or_insert_with(|| offset.seconds().into());
     }

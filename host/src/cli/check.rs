@@ -16,6 +16,7 @@ use crate::app::components::{self, Shelf};
 use crate::app::states::States;
 use crate::app::twins::twins;
 use crate::app::{routes, sinks};
+use crate::config::environment::in_variables;
 use crate::config::{Config, DEFAULT_FILE, EngineConfig, Environment};
 use crate::engine::{Engine, EngineError};
 use crate::route::room::Room;
@@ -59,7 +60,8 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
         Ok(sinks) => {
             for (name, mut sink) in sinks {
                 let what = format!("sink {name}");
-                report.says(&what, with_progress(&what, sink.check()).await);
+                let checked = with_progress(&what, sink.check()).await;
+                report.says(&what, checked.map_err(|error| in_words_of(&name, &error.to_string())));
             }
         }
     }
@@ -147,6 +149,14 @@ async fn described(name: &str, table: &EngineConfig) -> Result<(String, Option<A
     let engine = Engine::new(name.into(), table)?;
     let description = engine.describe().await?;
     Ok((format!("{description} at {}", engine.address()), engine.id().await))
+}
+
+/// Returns an error of a sink in the words in which the sink was configured.
+pub(super) fn in_words_of(sink: &str, error: &str) -> String {
+    match Environment::of_process().makes_sink(sink) {
+        true => in_variables(error),
+        false => error.to_owned(),
+    }
 }
 
 /// Returns the error with how the address was chosen, before its hint.

@@ -2,6 +2,9 @@
 
 mod check;
 mod demo;
+mod facts;
+mod generate;
+mod health;
 mod logging;
 mod outbox;
 mod plugin;
@@ -49,6 +52,14 @@ enum Command {
     Send(send::SendArgs),
     /// Write plugins: begin one, build it; look into one, try it on recorded events
     Plugin(plugin::PluginArgs),
+    /// Ask the running dockbell whether it works, as a health check of a container does
+    Health(health::HealthArgs),
+    /// List the facts, causes, kinds and actions that are known, and the condition of the filter `default`
+    Facts(facts::FactsArgs),
+    /// Print a script that completes the arguments of dockbell in a shell
+    Completions(generate::CompletionsArgs),
+    /// Print the manual page
+    Man,
     /// Show the mails about a recording of a small shop; needs neither Docker nor a mail server
     Demo(demo::DemoArgs),
     /// What dockbell starts to compile a plugin: a component on standard input, machine code on standard output
@@ -63,7 +74,8 @@ enum Command {
 
 const AFTER_HELP: &str = "\
 Environment:
-  DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH   the engine, as for `docker`
+  DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH
+                       the engine, as for `docker`; else a rootless one's $XDG_RUNTIME_DIR/docker.sock
   DOCKBELL_CONFIG      the configuration file; else /etc/dockbell/dockbell.toml if it exists
   DOCKBELL_SMTP_URL    mail server: smtp://user:password@host:587, smtps://..., smtp://host:25?tls=none
   DOCKBELL_MAIL_TO     who is told, separated by commas
@@ -72,7 +84,13 @@ Environment:
   DOCKBELL_STATE       the directory of what must survive a restart; `none` keeps nothing
   DOCKBELL_LOG         what is logged: error, warn, info, debug, trace
   DOCKBELL_CACHE       where compiled plugins are kept; else $CACHE_DIRECTORY, $XDG_CACHE_HOME/dockbell, ~/.cache/dockbell
-  Each DOCKBELL_SMTP_URL, _MAIL_TO, _MAIL_FROM, _HOSTNAME may be a file instead: DOCKBELL_SMTP_URL_FILE=/run/secrets/smtp";
+  Each DOCKBELL_SMTP_URL, _MAIL_TO, _MAIL_FROM, _HOSTNAME may be a file instead: DOCKBELL_SMTP_URL_FILE=/run/secrets/smtp
+
+Exit codes:
+  0         done; of `check`: everything works
+  1         failed, as the last line of standard error says; of `watch`: or a message is lost
+  2         wrong arguments
+  130, 143  ended at once by a second SIGINT or SIGTERM";
 
 /// Where the configuration comes from.
 #[derive(Debug, Args)]
@@ -165,6 +183,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Outbox(args) => block_on(outbox::run(args)),
         Command::Plugin(args) => block_on(plugin::run(args)),
         Command::Send(args) => block_on(send::run(args)),
+        Command::Health(args) => block_on(health::run(args)),
+        Command::Facts(args) => facts::run(&args),
+        Command::Completions(args) => generate::completions(&args, Cli::command()),
+        Command::Man => generate::man(Cli::command()),
         Command::Demo(args) => block_on(demo::run(args)),
     }
 }

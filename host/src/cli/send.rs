@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use super::ConfigArgs;
+use super::check::in_words_of;
 use crate::app::letters::deliver_now;
 use crate::config::problem::{choose, listed};
 use crate::config::{Config, SinkConfig};
@@ -34,7 +35,7 @@ pub(super) async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
         match recipient.error {
             None => println!("{}: accepted", recipient.address),
             Some(error) => {
-                eprintln!("error: {}: {error}", recipient.address);
+                eprintln!("error: {}: {}", recipient.address, in_words_of(sink, &error));
                 code = ExitCode::FAILURE;
             }
         }

@@ -52,6 +52,12 @@ impl Environment {
         self.0.get(OsStr::new(name)).map(|value| unquoted(value)).filter(|value| !value.is_empty())
     }
 
+    /// Returns whether a sink is the one that the variables make.
+    #[must_use]
+    pub fn makes_sink(&self, name: &str) -> bool {
+        name == "email" && [SMTP_URL.to_owned(), format!("{SMTP_URL}_FILE")].iter().any(|name| self.get(name).is_some())
+    }
+
     /// Returns a copy of the value of a variable, if it is set and not empty.
     #[must_use]
     pub fn owned(&self, name: &str) -> Option<OsString> {
@@ -109,6 +115,20 @@ impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment 
     }
 }
 
+/// Returns a text about the sink `email` of the environment with the names of the variables in place of the keys of a file.
+#[must_use]
+pub fn in_variables(text: &str) -> String {
+    [
+        ("`user` and `password-file`", SMTP_URL),
+        ("`user`, `password-file`, `server`", SMTP_URL),
+        ("`server`", SMTP_URL),
+        ("`from`", MAIL_FROM),
+        ("`to`", MAIL_TO),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (keys, variable)| text.replace(keys, &format!("`{variable}`")))
+}
+
 /// Returns a value without the one pair of quotes around it.
 fn unquoted(value: &OsStr) -> &OsStr {
     match value.as_bytes() {
@@ -137,6 +157,13 @@ pub(super) struct Setting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hints_about_keys_speak_of_the_variables_that_stand_for_them() {
+        assert_eq!(in_variables("check `user` and `password-file`"), "check `DOCKBELL_SMTP_URL`");
+        assert_eq!(in_variables("check `from`: `server` may"), "check `DOCKBELL_MAIL_FROM`: `DOCKBELL_SMTP_URL` may");
+        assert_eq!(in_variables("write `smtps://`"), "write `smtps://`");
+    }
 
     #[test]
     fn one_pair_of_quotes_around_a_value_does_not_belong_to_it() {

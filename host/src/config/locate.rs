@@ -91,7 +91,7 @@ fn steps(path: &str) -> Vec<Step> {
 /// Returns how to write a label or attribute with dots in its name, where TOML made tables of them.
 fn dotted(steps: &[Step], config: &Spanned<DeValue<'_>>) -> Option<String> {
     let at = steps.iter().position(|step| matches!(step, Step::Key(key) if key == "label" || key == "attribute"))?;
-    let (Step::Key(key), [_, _, ..]) = (&steps[at], &steps[at + 1..]) else { return None };
+    let (Step::Key(key), [Step::Key(_), Step::Key(_), ..]) = (&steps[at], &steps[at + 1..]) else { return None };
     let mut value = config;
     for step in &steps[..=at] {
         value = match (step, value.get_ref()) {

@@ -55,7 +55,7 @@ pub use plugin::{OnError, PluginConfig};
 pub use problem::{ConfigError, Mistake, Problem};
 pub use rate::Rate;
 pub use reference::Reference;
-pub use route::{GroupBy, RouteConfig};
+pub use route::{DEFAULT_FILTER, GroupBy, RouteConfig};
 pub use secret::Secret;
 pub use signing::SigningKey;
 pub use sink::{FileConfig, Output, SinkConfig, StdoutConfig};

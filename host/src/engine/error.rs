@@ -39,6 +39,14 @@ pub enum Fault {
     /// Nothing is where the unix socket should be.
     #[error("there is no socket `{}`", .0.display())]
     NoSocket(PathBuf),
+    /// Something else is where the unix socket should be.
+    #[error("`{}` is {what}, not a socket", .path.display())]
+    NotASocket {
+        /// Where the socket should be.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
     /// The socket is there, and not for us.
     #[error("permission denied on the socket `{}`", .socket.display())]
     Denied {
@@ -151,9 +159,14 @@ impl Fault {
         match self {
             Self::NoSocket(socket) => format!(
                 "start the engine, or name its socket in `DOCKER_HOST` or in `host` of the engine; in a container, mount it: \
-                 `--volume {0}:{0}`",
+                 `--volume {0}:{0}`; that of a rootless engine is `/run/user/UID/docker.sock`",
                 socket.display()
             ),
+            Self::NotASocket { .. } => {
+                "Docker makes a directory of a mounted file that does not exist on the host: remove it, and start the \
+                                        engine before the container"
+                    .to_owned()
+            }
             Self::Denied { socket, group } => denied(socket, *group),
             Self::Refused => "is the engine running, and is this the address where it listens?".to_owned(),
             Self::Unreachable(_) => "check `host` of the engine (or `DOCKER_HOST`) and the network between".to_owned(),

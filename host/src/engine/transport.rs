@@ -142,8 +142,14 @@ fn keep_alive(stream: &TcpStream) -> io::Result<()> {
 }
 
 fn unix_fault(path: &Path, error: &io::Error) -> Fault {
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let kind = path.metadata().map(|file| file.file_type()).ok().filter(|kind| !kind.is_socket());
     match error.kind() {
+        // What `connect` says of any other file.
+        io::ErrorKind::ConnectionRefused if kind.is_some() => {
+            let what = if kind.is_some_and(|kind| kind.is_dir()) { "a directory" } else { "a file" };
+            Fault::NotASocket { path: path.to_owned(), what }
+        }
         io::ErrorKind::NotFound => Fault::NoSocket(path.to_owned()),
         io::ErrorKind::PermissionDenied => {
             Fault::Denied { socket: path.to_owned(), group: path.metadata().ok().map(|file| file.gid()) }

@@ -3,13 +3,15 @@
 use dockbell_plugin::time::Offset;
 use serde_json::Value;
 
-const KEYS: &str = "hint: the keys here are `hostname`, `timezone` and `utc-offset-seconds`";
+const KEYS: &str = "hint: the keys here are `engine-in-subject`, `hostname`, `timezone` and `utc-offset-seconds`";
 
 /// How mails are written.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     /// What stands in the brackets of the subject.
     pub(crate) hostname: Option<String>,
+    /// Whether the subject names the engine, since there are several.
+    pub(crate) engine_in_subject: bool,
     /// In which times are told.
     pub(crate) offset: Offset,
 }
@@ -25,6 +27,10 @@ impl Config {
                 ("hostname", Value::String(name)) => config.hostname = Some(name.clone()),
                 ("timezone", Value::String(offset)) => {
                     timezone = Some(offset.parse().map_err(|reason| format!("timezone: {reason}"))?);
+                }
+                ("engine-in-subject", Value::Bool(names)) => config.engine_in_subject = *names,
+                ("engine-in-subject", _) => {
+                    return Err(format!("{key}: `true` or `false` is needed, not {value}"));
                 }
                 ("hostname" | "timezone", _) => return Err(format!("{key}: a string is needed, not {value}")),
                 ("utc-offset-seconds", _) => {

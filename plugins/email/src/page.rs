@@ -35,6 +35,8 @@ pub(crate) struct Page {
     pub(crate) worst: Level,
     /// The engine's name, if all events are of one.
     pub(crate) engine: Option<String>,
+    /// The engine that the subject names beside the host.
+    pub(crate) subject_engine: Option<String>,
     /// `UTC`, `UTC+02:00`.
     pub(crate) zone: String,
     /// Route, group and window.
@@ -61,6 +63,7 @@ impl Page {
         let several = batch.events.len() > 1 && one_engine.is_none();
         let mut rows: Vec<Row> = batch.events.iter().map(|event| Row::of(event, config.offset, several)).collect();
         share(rows.iter_mut().map(|row| &mut row.details));
+        let subject_engine = config.engine_in_subject.then(|| name_engines(&mut rows, &batch.events)).flatten();
         let shown = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         let left_out = match batch.total.saturating_sub(shown) {
             0 => None,
@@ -79,6 +82,7 @@ impl Page {
             notes: batch.notes.iter().map(|note| show(note, NOTE)).collect(),
             worst: rows.iter().map(|row| row.words.level).max().unwrap_or_default(),
             engine: one_engine.map(|name| show(name, 60)),
+            subject_engine,
             zone: config.offset.to_string(),
             origin: origin(batch, config.offset),
             rows,
@@ -97,6 +101,20 @@ impl Row {
         let details = Details::of(event, &words.who, &words.what, engine);
         Self { date: time.date(), clock: time.clock(), words, image, details }
     }
+}
+
+/// Returns the engine of all events; where they are of several, each entry of the subject names its own. Events of dockbell itself
+/// are of none.
+fn name_engines(rows: &mut [Row], events: &[Event]) -> Option<String> {
+    let mut of_engines = events.iter().filter(|event| event.kind != "dockbell").map(|event| &event.engine);
+    let first = of_engines.next()?;
+    if of_engines.all(|engine| engine == first) {
+        return Some(show(first, 60));
+    }
+    for (row, event) in rows.iter_mut().zip(events).filter(|(_, event)| event.kind != "dockbell") {
+        row.words.entry.push_str(&format!(" on {}", show(&event.engine, 60)));
+    }
+    None
 }
 
 fn counts(counts: &[(String, u32)]) -> Vec<(u32, String)> {

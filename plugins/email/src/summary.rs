@@ -6,9 +6,10 @@ use crate::words::Level;
 /// How many characters a subject has, about. Mail programs on a telephone show 40, on a desk 100.
 const SUBJECT: usize = 120;
 
-/// `[host] 3 events: web-1 crashed (exit 137), db-1 start ×2`
+/// `[host] 3 events: web-1 crashed (exit 137), db-1 start ×2`; of one of several engines `[host/engine] …`
 pub(crate) fn subject(page: &Page) -> String {
-    let host = format!("[{}] ", page.host);
+    let engine = page.subject_engine.as_ref().map_or_else(String::new, |engine| format!("/{engine}"));
+    let host = format!("[{}{engine}] ", page.host);
     let room = SUBJECT.saturating_sub(host.chars().count());
     host + &line(page, room)
 }

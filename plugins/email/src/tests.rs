@@ -235,7 +235,10 @@ fn what_is_not_understood_is_refused() {
     for (config, begins) in [
         ("", "the configuration is not JSON: "),
         ("[]", "the configuration is not a table"),
-        (r#"{"timezon": "utc"}"#, "timezon: unknown key\nhint: the keys here are `hostname`, `timezone`"),
+        (
+            r#"{"timezon": "utc"}"#,
+            "timezon: unknown key\nhint: the keys here are `engine-in-subject`, `hostname`, `timezone`",
+        ),
         (r#"{"hostname": 3}"#, "hostname: a string is needed, not 3"),
         (r#"{"timezone": 2}"#, "timezone: a string is needed, not 2"),
         (r#"{"timezone": "Europe/Berlin"}"#, "timezone: `Europe/Berlin` is no offset"),

@@ -48,7 +48,9 @@ fn compose(text: &str) -> Option<Value> {
 fn line(text: &str) -> Option<Value> {
     let (time, rest) = time(text)?;
     let (kind, rest) = rest.split_once(' ')?;
-    let begin = rest.match_indices(" (").find(|(at, _)| rest[*at..].contains('=') && rest.ends_with(')'));
+    // A command may hold parentheses, too.
+    let has_pair = |at: usize| rest[at..].split(')').next().is_some_and(|inside| inside.contains('='));
+    let begin = rest.match_indices(" (").find(|(at, _)| has_pair(*at) && rest.ends_with(')'));
     let (head, listed) = match begin {
         Some((at, _)) => (&rest[..at], rest[at..].trim_start_matches(" (").trim_end_matches(')')),
         None => (rest, ""),

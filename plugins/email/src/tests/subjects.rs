@@ -157,3 +157,27 @@ fn a_subject_is_one_line_of_whole_entries_within_its_bounds() {
         }
     }
 }
+
+#[test]
+fn the_subject_names_the_engine_where_there_are_several() {
+    let of = |engine: &str, name: &str| Event {
+        engine: engine.into(),
+        ..container(0, name, "web:1", "die", &[("cause", "crashed")])
+    };
+    let subject = |config: &str, events| mail(config, &batch("first", events)).subject;
+    let config = r#"{"hostname": "web-1", "engine-in-subject": true}"#;
+    assert_eq!(subject(config, vec![of("far", "web")]), "[web-1/far] web crashed");
+    assert_eq!(
+        subject(config, vec![of("far", "web"), of("far", "db")]),
+        "[web-1/far] 2 events: web crashed, db crashed"
+    );
+    assert_eq!(
+        subject(config, vec![of("far", "web"), of("near", "web")]),
+        "[web-1] 2 events: web crashed on far, web crashed on near"
+    );
+    let own =
+        Event { kind: "dockbell".into(), action: "stopped".into(), engine: "dockbell".into(), ..Event::default() };
+    assert_eq!(subject(config, vec![own.clone()]), "[web-1] dockbell stopped");
+    assert_eq!(subject(config, vec![of("far", "web"), own]), "[web-1/far] 2 events: web crashed, dockbell stopped");
+    assert_eq!(subject(r#"{"hostname": "web-1"}"#, vec![of("far", "web")]), "[web-1] web crashed");
+}
