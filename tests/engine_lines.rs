@@ -41,6 +41,11 @@ fn carriage_returns_record_separators_and_blank_lines_are_no_part_of_a_line() {
 }
 
 #[test]
+fn a_null_is_no_line_and_so_no_gap() {
+    assert_eq!(lines(&[b"null\none\n null \r\nnull"]), vec![ok("one")]);
+}
+
+#[test]
 fn a_line_that_is_too_long_is_told_and_costs_no_other() {
     let long = vec![b'x'; 10 * MIB];
     let mut stream = b"before\n".to_vec();

@@ -83,6 +83,54 @@ async fn its_json_is_one_object_per_verdict() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_a_plugin_refuses_is_shown_with_its_place() {
+    let (engine, folder) = (ScriptedEngine::unix().await, TempDir::new().unwrap());
+    let path = folder.path().join("dockbell.toml");
+    let with = |condition: &str| {
+        let text = format!(
+            "[plugins.p]\ncomponent = \"match\"\nconfig.any = [{{ {condition} }}]\n[routes.r]\nfilters = [\"p\"]\n"
+        );
+        fs::write(&path, text).unwrap();
+    };
+    with("acton = \"die\"");
+    let ended = check(&engine, &["--config", path.to_str().unwrap()], |_| {});
+    let shown = format!(
+        "any[0].acton: unknown key\n        --> {}:3:17\n            config.any = [{{ acton = \"die\" }}]\n                            \
+         ^^^^^\n        hint: did you mean `action`?",
+        path.display()
+    );
+    assert!(ended.output.contains(&shown), "{}\n{shown}", ended.output);
+    with("label.com.docker.compose.project = \"shop\"");
+    let ended = check(&engine, &["--config", path.to_str().unwrap()], |_| {});
+    assert!(
+        ended.output.contains("hint: a name with dots stands in quotes: `label.\"com.docker.compose.project\"`"),
+        "{}",
+        ended.output
+    );
+}
+
+/// Both engines have a container of the same name; group by group the subjects differ.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_subject_names_the_engine_where_several_are_configured() {
+    let folder = TempDir::new().unwrap();
+    let (config, recording) = (folder.path().join("dockbell.toml"), folder.path().join("events.jsonl"));
+    let file = |engines: &str| format!("hostname = \"web-1\"\n{engines}[sinks.t]\ntype = \"stdout\"\n");
+    fs::write(&recording, dockbell_tests::engine::container("die").name("web").attribute("exitCode", "1").line())
+        .unwrap();
+    let subject = |engines: &str| {
+        fs::write(&config, file(engines)).unwrap();
+        let arguments =
+            ["replay", recording.to_str().unwrap(), "--output", "json", "--config", config.to_str().unwrap()];
+        let ended = run(&arguments, |_| {});
+        let message: Value = serde_json::from_str(ended.output.lines().next().unwrap_or_default()).unwrap();
+        message["subject"].as_str().unwrap().to_owned()
+    };
+    let two = "[engines.db]\nhost = \"tcp://db\"\n[engines.front]\nhost = \"tcp://front\"\n";
+    assert_eq!(subject(two), "[web-1/db] web crashed (exit 1)");
+    assert_eq!(subject("[engines.db]\nhost = \"tcp://db\"\n"), "[web-1] web crashed (exit 1)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_there_twice_is_noticed_under_any_address() {
     let (engine, folder) = (ScriptedEngine::unix().await, TempDir::new().unwrap());
     engine.be("engine-1");

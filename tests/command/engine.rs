@@ -4,7 +4,7 @@ use std::fs;
 
 use dockbell_tests::engine::ScriptedEngine;
 use dockbell_tests::program::{Program, program};
-use dockbell_tests::smtp::{Fault, ScriptedSmtp, Stage};
+use dockbell_tests::smtp::ScriptedSmtp;
 use tempfile::TempDir;
 
 use crate::run;
@@ -54,7 +54,6 @@ fn a_directory_in_the_place_of_the_socket_is_said_to_be_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hints_about_the_mail_server_of_the_environment_name_its_variable() {
     let (engine, mail) = (ScriptedEngine::unix().await, ScriptedSmtp::start().await);
-    mail.always(Stage::Auth, Fault::reply("535 5.7.8 who?"));
     let ended = run(&["check"], |command| {
         command
             .env("DOCKER_HOST", engine.host())
@@ -62,7 +61,9 @@ async fn hints_about_the_mail_server_of_the_environment_name_its_variable() {
             .env("DOCKBELL_HOSTNAME", "h");
         command.env("DOCKBELL_SMTP_URL", format!("smtp://u:hunter2@127.0.0.1:{}?tls=none", mail.port()));
     });
-    assert!(ended.output.contains("hint: check `DOCKBELL_SMTP_URL`"), "{}", ended.output);
+    // The server offers no login.
+    let hint = ended.output.lines().find(|line| line.contains("hint: ")).unwrap_or_else(|| panic!("{}", ended.output));
+    assert!(hint.contains("the login in `DOCKBELL_SMTP_URL`") && !hint.contains("`user`"), "{hint}");
 }
 
 #[test]

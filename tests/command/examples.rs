@@ -41,7 +41,7 @@ fn the_filter_of_the_annotated_example_passes_trouble_and_its_end_and_nothing_el
     let recording = format!("{ROOT}/examples/recordings/shop.jsonl");
     let ended = run(&["replay", &recording, "--config", path.to_str().unwrap()], |_| {});
     assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
-    for told in ["die (exit 1, crashed", "health_status: unhealthy", "recovered after"] {
+    for told in ["die (exit 1, crashed", "health_status (unhealthy)", "health_status (healthy)", " start (restarts"] {
         assert!(ended.output.contains(told), "{told}: {}", ended.output);
     }
     for noise in [" create ", " destroy ", "finished", "exec_"] {

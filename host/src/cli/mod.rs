@@ -171,10 +171,9 @@ fn command(cli: Cli) -> Command {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     // Its standard error belongs to the program that started it.
-    if let Command::CompileComponent { memory, seconds } = command {
-        return Ok(compile_component(memory, seconds));
+    if !matches!(command, Command::CompileComponent { .. }) {
+        logging::start(&Environment::of_process())?;
     }
-    logging::start(&Environment::of_process())?;
     match command {
         Command::CompileComponent { memory, seconds } => Ok(compile_component(memory, seconds)),
         Command::Watch(args) => block_on(watch::run(args)),

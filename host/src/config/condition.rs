@@ -5,6 +5,10 @@ use serde_json::{Map, Value as Json};
 use super::problem::{listed, nearest};
 use crate::event::vocabulary::{self, HEALTH};
 use crate::event::{Cause, Fact, OWN_KIND};
+use crate::text;
+
+/// The longest sentence in bytes: a value may be as long as a file.
+const LONGEST: usize = 600;
 
 /// What users reach for, and the words of Docker and dockbell for it.
 const OTHER_ACTIONS: [(&str, &str); 9] = [
@@ -35,14 +39,17 @@ struct Doubts<'a> {
 impl Doubts<'_> {
     /// A table of keys that must all hold. `kinds` are those that hold already; none means any.
     fn table(&mut self, place: &str, table: &Map<String, Json>, kinds: &[&str]) {
-        let own: Vec<&str> = table.get("kind").map(literals).unwrap_or_default();
+        let own: Vec<&str> =
+            table.get("kind").filter(|kind| kind.get("not").is_none()).map(literals).unwrap_or_default();
         let kinds = if own.is_empty() { kinds } else { &own };
         for (key, value) in table {
             let place = format!("{place}.{key}");
             match (key.as_str(), value) {
                 ("all" | "any", Json::Array(parts)) => {
                     for (index, part) in parts.iter().enumerate() {
-                        part.as_object().map(|part| self.table(&format!("{place}[{index}]"), part, kinds));
+                        if let Json::Object(part) = part {
+                            self.table(&format!("{place}[{index}]"), part, kinds);
+                        }
                     }
                 }
                 ("not", Json::Object(part)) => self.table(&place, part, kinds),
@@ -170,7 +177,7 @@ impl Doubts<'_> {
     }
 
     fn doubt(&mut self, place: &str, what: &str) {
-        self.found.push(format!("`{place}`: {what}"));
+        self.found.push(text::one_line(&format!("`{place}`: {what}"), LONGEST));
     }
 }
 
@@ -258,6 +265,7 @@ mod tests {
         for condition in [
             "kind = 'container'\nany = [{ action = ['oom'] }, { action = 'die', not = { fact.cause = ['stopped', 'restarted'] } }]",
             "kind = ['dockbell', 'container']\nnot = { action = ['started', 'exec_create', 'cleanup'] }",
+            "kind = { not = 'image' }\naction = 'die'",
             "action = { glob = 'exec_*' }\nname = { regex = '^web' }\nimage = 'shop/web:2'",
             "label.rule = 'Host(`*.example.com`)'\nattribute.exitCode = '*'",
             "fact = { exit-code = 137, restarts = { gt = 3 }, signal = '9', up-for = '12s', looping = true, identity = 'shop/web' }",

@@ -118,15 +118,18 @@ impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment 
 /// Returns a text about the sink `email` of the environment with the names of the variables in place of the keys of a file.
 #[must_use]
 pub fn in_variables(text: &str) -> String {
+    let (server, login) = (format!("`{SMTP_URL}`"), format!("the login in `{SMTP_URL}`"));
     [
-        ("`user` and `password-file`", SMTP_URL),
-        ("`user`, `password-file`, `server`", SMTP_URL),
-        ("`server`", SMTP_URL),
-        ("`from`", MAIL_FROM),
-        ("`to`", MAIL_TO),
+        ("`user` and the password", login.as_str()),
+        ("`user` and `password-file`", &login),
+        ("`user`, `password-file`, `server`", &server),
+        ("`user`", &login),
+        ("`server`", &server),
+        ("`from`", &format!("`{MAIL_FROM}`")),
+        ("`to`", &format!("`{MAIL_TO}`")),
     ]
     .iter()
-    .fold(text.to_owned(), |text, (keys, variable)| text.replace(keys, &format!("`{variable}`")))
+    .fold(text.to_owned(), |text, (keys, variable)| text.replace(keys, variable))
 }
 
 /// Returns a value without the one pair of quotes around it.
@@ -160,7 +163,7 @@ mod tests {
 
     #[test]
     fn hints_about_keys_speak_of_the_variables_that_stand_for_them() {
-        assert_eq!(in_variables("check `user` and `password-file`"), "check `DOCKBELL_SMTP_URL`");
+        assert_eq!(in_variables("check `user` and `password-file`"), "check the login in `DOCKBELL_SMTP_URL`");
         assert_eq!(in_variables("check `from`: `server` may"), "check `DOCKBELL_MAIL_FROM`: `DOCKBELL_SMTP_URL` may");
         assert_eq!(in_variables("write `smtps://`"), "write `smtps://`");
     }

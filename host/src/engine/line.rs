@@ -8,7 +8,10 @@ const KEPT: usize = 200;
 /// The record separator before each value in `application/json-seq` (RFC 7464).
 const RECORD_SEPARATOR: u8 = 0x1e;
 
-/// A line without its end and the blanks around it; never empty.
+/// What a remote Podman sends beside each event (containers/podman#28325): it says nothing, and hides nothing.
+const NOTHING: &[u8] = b"null";
+
+/// A line without its end and the blanks around it; neither empty nor `null`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     /// A whole line.
@@ -77,7 +80,7 @@ impl Lines {
 fn hand_over(line: &[u8], each: &mut impl FnMut(Line<'_>)) {
     let line = line.trim_ascii();
     let line = line.strip_prefix(&[RECORD_SEPARATOR]).unwrap_or(line).trim_ascii_start();
-    if !line.is_empty() {
+    if !line.is_empty() && line != NOTHING {
         each(Line::Whole(line));
     }
 }

@@ -23,6 +23,7 @@ use crate::files;
 use crate::message::Notification;
 use crate::plugin::CallError;
 use crate::route::plain::Plain;
+use crate::text::count;
 
 /// The largest file of `--expect`: 64 MiB, the messages of a long recording.
 const LARGEST_EXPECTED: u64 = 64 << 20;
@@ -164,15 +165,15 @@ fn as_json(message: &Notification) -> serde_json::Value {
 fn in_words(summary: &Summary) -> String {
     let Summary { events, unreadable, passed, failed, messages, started, calls } = summary;
     let micros = |took: Duration| time(took.as_secs_f64() * 1e6);
-    let mut parts = vec![format!("{events} events: {passed} passed")];
+    let mut parts = vec![format!("{}: {passed} passed", count(*events, "event", "events"))];
     if *failed > 0 {
-        parts.push(format!("{failed} calls failed"));
+        parts.push(format!("{} failed", count(*failed, "call", "calls")));
     }
     if *messages > 0 {
-        parts.push(format!("{messages} messages"));
+        parts.push(count(*messages, "message", "messages"));
     }
     if *unreadable > 0 {
-        parts.push(format!("{unreadable} unreadable lines"));
+        parts.push(count(*unreadable, "unreadable line", "unreadable lines"));
     }
     parts.push(format!("started in {}", micros(*started)));
     if let (Some(median), Some(most)) = (calls.get(calls.len() / 2), calls.last()) {
