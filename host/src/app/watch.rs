@@ -22,7 +22,7 @@ use super::states::States;
 use super::teller::Shared;
 use super::{letters, patience, state, twins, upkeep};
 use crate::config::{Config, Output};
-use crate::deliver::{Alarm, Outbox, Retry, Sink, Sinks, Trouble};
+use crate::deliver::{Alarm, Courier, Outbox, Retry, Sinks, Trouble};
 use crate::engine::{Engine, Span};
 use crate::event::{Event, OWN_KIND};
 use crate::route::room::Room;
@@ -48,7 +48,7 @@ pub struct Settings {
 pub struct Watch {
     prepared: Prepared,
     /// Those that deliver, where they have to wait until it is known whose messages they are.
-    held: Option<Vec<(String, Sink)>>,
+    held: Option<Vec<(String, Courier)>>,
     shared: Shared,
     own_events: UnboundedReceiver<Event>,
     span: Option<Span>,

@@ -123,9 +123,10 @@ fn kept(directory: &std::path::Path) -> anyhow::Result<String> {
 
 /// Reports which engines answer, how their addresses were chosen, and whether two of them are the same.
 async fn engines(config: &Config, report: &mut Report) {
-    let described = join_all(config.engines.iter().map(|(name, table)| async move {
-        with_progress(&format!("engine {name}"), described(name, table)).await
-    }));
+    let described =
+        join_all(config.engines.iter().map(|(name, table)| async move {
+            with_progress(&format!("engine {name}"), described(name, table)).await
+        }));
     let mut ids = Vec::new();
     for (name, described) in config.engines.keys().zip(described.await) {
         let origin = config.host_origins.get(name).map_or_else(String::new, |origin| format!(" ({origin})"));

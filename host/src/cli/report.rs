@@ -79,7 +79,8 @@ impl Report {
                     Verdict::Warn => "warn",
                     Verdict::Fail => "fail",
                 };
-                let (text, hint) = text.split_once("\nhint: ").map_or((&*text, None), |(text, hint)| (text, Some(hint)));
+                let (text, hint) =
+                    text.split_once("\nhint: ").map_or((&*text, None), |(text, hint)| (text, Some(hint)));
                 writeln!(out, "{}", json!({ "verdict": verdict, "what": what, "text": text, "hint": hint }))
             }
         };

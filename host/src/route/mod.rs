@@ -222,7 +222,11 @@ mod tests {
     fn a_message_says_where_the_events_are_that_it_does_not_show() {
         assert_eq!(left_out(100, 100, 0), None);
         for (total, attached, expected) in [
-            (960, 850, "100 of 960 events are shown here; 850 more are attached to mails, in `events.jsonl`; 10 are only counted"),
+            (
+                960,
+                850,
+                "100 of 960 events are shown here; 850 more are attached to mails, in `events.jsonl`; 10 are only counted",
+            ),
             (960, 860, "100 of 960 events are shown here; the other 860 are attached to mails, in `events.jsonl`"),
             (102, 0, "100 of 102 events are shown here; the other 2 are only counted"),
         ] {
