@@ -23,8 +23,10 @@ const REMEMBER_EVERY: Duration = Duration::from_secs(10);
 /// The first and the longest wait before an engine is asked again for the containers that it did not list.
 const COMPARE_AGAIN: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(600)];
 
-/// How often an engine that could not be reached is asked for its containers.
-const LEARN_EVERY: Duration = Duration::from_secs(30);
+/// How long after a failure an engine is asked for its containers again; this doubles with each failure ...
+const LEARN_AGAIN: Duration = Duration::from_secs(30);
+/// ... up to this.
+const LEARN_AT_LEAST_EVERY: Duration = Duration::from_secs(3600);
 
 /// The way from one engine to all routes.
 #[derive(Debug)]
@@ -181,13 +183,14 @@ impl Feed {
         let nothing_known = self.memory.as_ref().is_some_and(|memory| memory.containers.is_empty());
         let engine = nothing_known.then(|| self.engine.clone());
         let list = async move {
-            let engine = engine?;
+            let (engine, mut wait) = (engine?, LEARN_AGAIN);
             loop {
-                match engine.containers().await {
-                    Ok(list) => return list,
-                    // It may not run yet.
-                    Err(_) => sleep(LEARN_EVERY).await,
+                if let Ok(list) = engine.containers().await {
+                    return list;
                 }
+                // It may not run yet.
+                sleep(wait).await;
+                wait = (wait * 2).min(LEARN_AT_LEAST_EVERY);
             }
         };
         Box::pin(list.fuse())

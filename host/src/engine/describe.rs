@@ -20,7 +20,7 @@ use crate::text;
 /// How long `/version` may take. It is asked beside `/_ping`, which has its own limit.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
-/// Most bytes of the name, the version or the id of an engine that are told.
+/// Most bytes of the name, the version or the id of an engine that are kept.
 const LONGEST_NAME: usize = 100;
 
 /// What is wanted of `/info`.
