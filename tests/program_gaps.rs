@@ -258,6 +258,30 @@ async fn more_than_the_engine_remembers_is_a_gap_though_nothing_was_read_in_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_death_is_found_though_nothing_was_read_before_the_engine_restarted() {
+    let rig = rig().await;
+    let (web, db) = (Victim("web"), Victim("db"));
+    web.runs(&rig);
+    db.runs(&rig);
+    let program = rig.start().await;
+    rig.engine.asked(&db.id(), 1).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    web.dies(&rig);
+    rig.engine.close();
+    sees(&program, "web");
+    let mut runs = vec![program.terminate()];
+    db.dies(&rig);
+    let program = rig.start().await;
+    sees(&program, "db");
+    runs.push(program.terminate());
+    let program = rig.start().await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    runs.push(program.terminate());
+    assert_eq!(inferred(&runs), died(&["web", "db"]), "each once: {runs:#?}");
+    assert_eq!(gaps(&runs), [], "nothing shows that more is missing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_state_directory_a_gap_is_compared_too() {
     let rig = rig().await;
     let web = Victim("web");

@@ -221,7 +221,8 @@ mod as_root {
         let all = outputs.concat();
         let lines: std::collections::BTreeSet<&str> = all.lines().collect();
         let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
-        assert_eq!(count("gap"), 1, "{all}");
+        assert_eq!(count("dockbell gap from="), 1, "{all}");
+        assert_eq!(count(&format!("{} create", other.name())), 1, "it was told before the kill: {all}");
         assert_eq!(count(&format!("{} die", web.name())), 1, "{all}");
         drop((web, other));
         drop(daemon);

@@ -101,7 +101,7 @@ async fn a_gap_is_kept_from_the_lines_that_report_it_to_those_of_the_comparison(
         assert_eq!(store.cursor("local").await.unwrap().unwrap().gap, None);
         assert_eq!(store.gaps("local").await.unwrap(), [Gap { from: 5, to: 7 }, Gap { from: 8, to: 9 }]);
         let web = ContainerState { id: "web".to_owned(), state: "{}".to_owned() };
-        let compared = Append { compared: Some(vec![web.clone()]), ..Append::default() };
+        let compared = Append { containers: Some(vec![web.clone()]), compared: true, ..Append::default() };
         engine.append(Arc::new(compared)).await.unwrap().await.unwrap();
         assert_eq!(store.gaps("local").await.unwrap(), []);
         assert_eq!(store.containers("local").await.unwrap(), [web]);

@@ -97,8 +97,9 @@ impl Feed {
         let (last_nanos, anchor, gap) =
             position.map_or((None, None, None), |known| (known.last_nanos, known.anchor, known.gap));
         let moved = Moved { engine_id: Some(Arc::clone(&id)), last_nanos, anchor, gap, ..Moved::default() };
-        let compared = self.is_now(id).then(Vec::new);
-        self.first = Some(Append { moved: Some(moved), compared, ..Append::default() });
+        let compared = self.is_now(id);
+        let containers = compared.then(Vec::new);
+        self.first = Some(Append { moved: Some(moved), containers, compared, ..Append::default() });
         self
     }
 
@@ -152,10 +153,8 @@ impl Feed {
     async fn take(&mut self, mut batch: Batch) -> Result<(), StoreError> {
         let mut events = std::mem::take(&mut batch.events);
         let mut append = Append { moved: batch.moved.take(), gap: batch.gap, ..Append::default() };
-        if let Some(id) = append.moved.as_ref().and_then(|moved| moved.engine_id.clone())
-            && self.is_now(id)
-        {
-            append.compared = Some(Vec::new());
+        if let Some(id) = append.moved.as_ref().and_then(|moved| moved.engine_id.clone()) {
+            append.compared = self.is_now(id);
         }
         let quiet = events.len() <= QUIET;
         for event in &mut events {
@@ -170,7 +169,12 @@ impl Feed {
             }
         }
         match &mut self.memory {
-            Some(memory) => memory.gaps.extend(append.gap),
+            Some(memory) => {
+                memory.gaps.extend(append.gap);
+                // While a gap is open, what was seen behind it must be known for the comparison, be it that of the next run.
+                let open = append.moved.as_ref().is_some_and(|moved| moved.gap.is_some());
+                append.containers = (open || append.compared).then(|| memory.states());
+            }
             None => append.gap = None,
         }
         let compare = append.gap.is_some();
@@ -206,7 +210,7 @@ impl Feed {
             Ok(None) => {
                 tracing::info!(%engine, "what happened in the gap is not known: the engine does not list its containers");
                 memory.gaps.clear();
-                let append = Append { compared: Some(memory.states()), ..Append::default() };
+                let append = Append { compared: true, ..Append::default() };
                 return self.recorder.put(Vec::new(), |_| None, append).await;
             }
             Err(error) => {
@@ -225,7 +229,7 @@ impl Feed {
         for event in &mut events {
             self.lifecycle.infer(event);
         }
-        let append = Append { compared: Some(memory.states()), ..Append::default() };
+        let append = Append { containers: Some(memory.states()), compared: true, ..Append::default() };
         self.recorder.put(events, |_| None, append).await
     }
 

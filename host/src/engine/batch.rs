@@ -11,7 +11,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Where the engine's stream is behind these events; none when only dockbell's own are among them.
     pub moved: Option<Moved>,
-    /// The gap that one of dockbell's own events among them reports, if what happened in it is not known.
+    /// A time of which it is not known what happened in it: of the gap that one of dockbell's own events among them reports, or
+    /// one of which nothing shows whether it is a gap.
     pub gap: Option<Gap>,
     /// The lines one behind the other, and where each ends.
     raw: Vec<u8>,

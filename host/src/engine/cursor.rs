@@ -74,6 +74,8 @@ struct Replay {
     seen: HashSet<u128>,
     /// The event that must still come.
     awaited: Option<u128>,
+    /// Whether that event, when it comes, shows that nothing is missing.
+    proves: bool,
     /// The engine's time when the connection was made.
     began: i64,
     /// Whether there was an earlier connection.
@@ -86,13 +88,25 @@ struct Replay {
     count: usize,
 }
 
+/// What a replay has shown of the time before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing was to be shown: the connection was the first one.
+    Nothing,
+    /// Nothing is missing, which the stored position does not say yet.
+    Whole,
+    /// Nothing shows that something is missing, nor that nothing is: no event was known before, and the engine may have been
+    /// restarted.
+    Unproven(OpenGap),
+    /// Events are missing.
+    Missing(OpenGap),
+}
+
 /// How a replay ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replayed {
-    /// The gap that it has shown.
-    pub gap: Option<OpenGap>,
-    /// Whether it has shown that there is none, which the stored position does not say yet.
-    pub closed: bool,
+    /// What it has shown.
+    pub finding: Finding,
     /// How many events there were, known or not.
     pub count: usize,
     /// Time of the oldest that was not known.
@@ -177,11 +191,12 @@ impl Cursor {
 
     /// A connection was made at `began`, in the engine's time; what it repeats begins.
     pub fn connected(&mut self, began: Timestamp, again: bool) {
-        let awaited = self.open.and_then(|open| open.anchor).or_else(|| self.anchor());
+        let anchor = self.open.and_then(|open| open.anchor);
+        let (awaited, proves) = (anchor.or_else(|| self.anchor()), anchor.is_some());
         let seen = self.known.iter().map(|(key, _)| *key).collect();
         let began = nanos(began);
         self.sure.get_or_insert(began);
-        self.replay = Some(Replay { seen, awaited, began, again, oldest: None, newest: None, count: 0 });
+        self.replay = Some(Replay { seen, awaited, proves, began, again, oldest: None, newest: None, count: 0 });
     }
 
     /// Whether the engine may still be repeating.
@@ -199,15 +214,21 @@ impl Cursor {
 
     /// The engine has repeated all it remembers, which is so many events at most; none when that was known already.
     pub fn replayed(&mut self, remembers: Option<usize>) -> Option<Replayed> {
-        let Replay { awaited, began, oldest, newest, count, .. } = self.replay.take()?;
-        let open = self.open.take();
+        let Replay { awaited, proves, began, oldest, newest, count, .. } = self.replay.take()?;
         let full = remembers.is_some_and(|most| count >= most);
-        let gap = open.map(|open| open.gap).filter(|gap| awaited.is_some() || (full && gap.to.is_some()));
-        let gap = gap.map(|gap| OpenGap { to: gap.to.or(oldest), ..gap });
+        let finding = self.open.take().map_or(Finding::Nothing, |Open { gap, .. }| {
+            let until = OpenGap { to: gap.to.or(oldest), ..gap };
+            match awaited {
+                Some(_) => Finding::Missing(until),
+                None if full && gap.to.is_some() => Finding::Missing(until),
+                None if proves => Finding::Whole,
+                None => Finding::Unproven(until),
+            }
+        });
         self.sure = Some(newest.map_or(began, |(_, time)| time.max(began)));
         // It is told once. The next event is the next anchor.
-        self.adrift |= gap.is_some() && newest.map(|(key, _)| key) != self.newest();
-        Some(Replayed { gap, closed: open.is_some() && gap.is_none(), count, oldest_nanos: oldest })
+        self.adrift |= matches!(finding, Finding::Missing(_)) && newest.map(|(key, _)| key) != self.newest();
+        Some(Replayed { finding, count, oldest_nanos: oldest })
     }
 
     /// Takes note of an event, in the order of the stream.

@@ -114,10 +114,10 @@ impl Intake {
         self.suspects.may_come(self.cursor.last_nanos())
     }
 
-    /// Stores a position at which no gap is open any more.
-    pub(super) fn close_gap(&mut self) {
+    /// Stores a position at which no gap is open any more; what happened in one that is not shown to be none is to be compared.
+    pub(super) fn close_gap(&mut self, unproven: Option<Gap>) {
         let mut batch = Batch::default();
-        batch.moved = Some(self.position());
+        (batch.moved, batch.gap) = (Some(self.position()), unproven);
         self.outlet.push(batch);
     }
 

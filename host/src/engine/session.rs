@@ -13,6 +13,7 @@ use super::address::Address;
 use super::api::Engine;
 use super::audit::{self, Suspects};
 use super::body::Stream;
+use super::cursor::Finding;
 use super::describe::{Clock, Description};
 use super::error::Fault;
 use super::intake::Intake;
@@ -185,22 +186,28 @@ impl<'a> Session<'a> {
     fn end_replay(&mut self) {
         self.intake.replay_over = false;
         let Some(replayed) = self.intake.cursor.replayed(self.remembers) else { return };
-        let gap = match (self.span.since, self.span.until) {
+        let finding = match (self.span.since, self.span.until) {
             // A run that lies in the past and brought all that Docker remembers: there may have been more.
             (Some(since), Some(until))
                 if !self.again && until <= self.clock.at && self.remembers == Some(replayed.count) =>
             {
-                Some(OpenGap { from: nanos(since), to: replayed.oldest_nanos })
+                Finding::Missing(OpenGap { from: nanos(since), to: replayed.oldest_nanos })
             }
-            _ => replayed.gap,
+            _ => replayed.finding,
         };
-        if let Some(OpenGap { from, to }) = gap {
+        let between = |OpenGap { from, to }: OpenGap| {
             let to = to.unwrap_or(nanos(self.clock.at));
-            let position = self.intake.position();
-            let reason = "the engine no longer remembers what happened";
-            self.intake.outlet.tell_missing(reason, Gap { from: from.min(to), to }, position);
-        } else if replayed.closed {
-            self.intake.close_gap();
+            Gap { from: from.min(to), to }
+        };
+        match finding {
+            Finding::Nothing => {}
+            Finding::Whole => self.intake.close_gap(None),
+            Finding::Unproven(gap) => self.intake.close_gap(Some(between(gap))),
+            Finding::Missing(gap) => {
+                let position = self.intake.position();
+                let reason = "the engine no longer remembers what happened";
+                self.intake.outlet.tell_missing(reason, between(gap), position);
+            }
         }
     }
 }

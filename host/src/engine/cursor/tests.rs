@@ -14,8 +14,8 @@ fn at(seconds: i64) -> Timestamp {
 
 const SECOND: i64 = 1_000_000_000;
 
-fn gap(from: i64, to: Option<i64>) -> Option<OpenGap> {
-    Some(OpenGap { from: from * SECOND, to: to.map(|to| to * SECOND) })
+fn gap(from: i64, to: Option<i64>) -> Finding {
+    Finding::Missing(OpenGap { from: from * SECOND, to: to.map(|to| to * SECOND) })
 }
 
 /// The cursor of the next run, where the position was stored with these events.
@@ -30,7 +30,7 @@ fn again() -> Cursor {
     let mut cursor = Cursor::default();
     cursor.connected(at(50), false);
     cursor.take(&event("a", 100));
-    let replayed = Replayed { gap: None, closed: false, count: 1, oldest_nanos: Some(100_000_000_000) };
+    let replayed = Replayed { finding: Finding::Nothing, count: 1, oldest_nanos: Some(100_000_000_000) };
     assert_eq!(cursor.replayed(None), Some(replayed));
     cursor.disconnected(at(150));
     cursor.connected(at(200), true);
@@ -54,7 +54,7 @@ fn what_is_repeated_is_known_and_what_is_not_is_late() {
     assert_eq!(cursor.take(&event("b", 150)), Verdict::Late);
     assert_eq!(cursor.take(&event("c", 200)), Verdict::New);
     assert_eq!(cursor.take(&event("c", 200)), Verdict::Known, "out of the memory and live");
-    assert_eq!(cursor.replayed(None).unwrap().gap, None);
+    assert_eq!(cursor.replayed(None).unwrap().finding, Finding::Whole);
     assert_eq!(cursor.replayed(None), None);
 }
 
@@ -63,7 +63,7 @@ fn a_replay_without_the_last_known_event_has_lost_something() {
     let mut cursor = again();
     cursor.take(&event("b", 150));
     let replayed = cursor.replayed(None).unwrap();
-    assert_eq!((replayed.gap, replayed.count), (gap(100, Some(150)), 1));
+    assert_eq!((replayed.finding, replayed.count), (gap(100, Some(150)), 1));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_replay_that_broke_off_has_decided_nothing() {
     cursor.connected(at(300), true);
     cursor.take(&event("b", 150));
     cursor.take(&event("c", 301));
-    assert_eq!(cursor.replayed(None).unwrap().gap, gap(100, Some(150)), "`a` is still missing");
+    assert_eq!(cursor.replayed(None).unwrap().finding, gap(100, Some(150)), "`a` is still missing");
 }
 
 #[test]
@@ -88,11 +88,11 @@ fn a_gap_that_is_not_decided_is_part_of_the_position_with_its_times() {
         cursor.connected(at(500), true);
         assert_eq!(cursor.take(&event("b", 150)), Verdict::Known);
     }
-    assert_eq!(cursor.replayed(None).unwrap().gap, gap(100, Some(150)));
+    assert_eq!(cursor.replayed(None).unwrap().finding, gap(100, Some(150)));
     let mut cursor = later(&mut cursor, &[("a", 100), ("b", 150)]);
     cursor.connected(at(600), true);
     cursor.take(&event("b", 150));
-    assert_eq!(cursor.replayed(None).unwrap().gap, None, "it is told once");
+    assert_eq!(cursor.replayed(None).unwrap().finding, Finding::Whole, "it is told once");
 }
 
 #[test]
@@ -108,9 +108,9 @@ fn a_memory_that_is_full_and_begins_with_something_new_is_a_gap_though_there_is_
         next.connected(at(501), true);
         (0..count).for_each(|number| drop(next.take(&event("b", 300 + number))));
         for mut cursor in [cursor, next] {
-            let replayed = cursor.replayed(Some(3)).unwrap();
-            assert_eq!(replayed.gap, if count == 3 { gap(100, Some(300)) } else { None });
-            assert_eq!(replayed.closed, count == 2);
+            let between = OpenGap { from: 100 * SECOND, to: Some(300 * SECOND) };
+            let finding = if count == 3 { Finding::Missing(between) } else { Finding::Unproven(between) };
+            assert_eq!(cursor.replayed(Some(3)).unwrap().finding, finding);
         }
     }
 }
@@ -123,7 +123,7 @@ fn without_an_anchor_what_was_read_before_a_kill_must_come_again() {
     cursor.take(&event("b", 300));
     let mut next = later(&mut cursor, &[("b", 300)]);
     next.connected(at(600), true);
-    assert_eq!(next.replayed(Some(256)).unwrap().gap, gap(100, Some(300)));
+    assert_eq!(next.replayed(Some(256)).unwrap().finding, gap(100, Some(300)));
 }
 
 #[test]
@@ -139,11 +139,11 @@ fn what_the_stream_skipped_before_the_last_event_is_a_gap_from_the_event_before_
     cursor.take(&event("skipped", 300));
     cursor.take(&event("a", 400));
     let mut undecided = later(&mut cursor, &[("a", 100), ("a", 110), ("a", 400), ("skipped", 300)]);
-    assert_eq!(cursor.replayed(Some(2)).unwrap().gap, gap(110, Some(300)));
+    assert_eq!(cursor.replayed(Some(2)).unwrap().finding, gap(110, Some(300)));
     undecided.connected(at(430), true);
     undecided.take(&event("skipped", 300));
     undecided.take(&event("a", 400));
-    assert_eq!(undecided.replayed(Some(2)).unwrap().gap, gap(110, Some(300)));
+    assert_eq!(undecided.replayed(Some(2)).unwrap().finding, gap(110, Some(300)));
 }
 
 #[test]
@@ -169,12 +169,12 @@ fn a_replay_ends_with_the_first_event_that_is_surely_new() {
 #[test]
 fn what_the_engine_forgot_is_told_once_however_often_the_program_starts_again() {
     let mut cursor = again();
-    assert!(cursor.replayed(None).unwrap().gap.is_some());
+    assert!(cursor.replayed(None).unwrap().finding != Finding::Whole);
     let next = later(&mut cursor, &[("a", 100)]);
     cursor.disconnected(at(300));
     for mut cursor in [cursor, next] {
         cursor.connected(at(400), true);
-        assert_eq!(cursor.replayed(None).unwrap().gap, None);
+        assert_eq!(cursor.replayed(None).unwrap().finding, Finding::Whole);
         cursor.take(&event("b", 401));
         assert!(cursor.position().anchor.is_some());
     }

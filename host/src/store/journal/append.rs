@@ -50,7 +50,7 @@ impl Appender {
     pub async fn append(&self, append: Arc<Append>) -> Result<Ticket<Appended>, StoreError> {
         let engine = Arc::clone(&self.engine);
         let keys = append.moved.as_ref().map_or(0, |moved| moved.keys.len() * 16);
-        let weight = append.lines.bytes() + keys + append.compared.as_deref().map_or(0, containers::bytes);
+        let weight = append.lines.bytes() + keys + append.containers.as_deref().map_or(0, containers::bytes);
         let lane = Some((Arc::clone(&self.lane), self.turn));
         self.store.writer.submit(Class::Intake, weight, lane, move |db| write(db, &engine, &append)).await
     }
@@ -82,9 +82,11 @@ fn write(db: &Connection, engine: &str, append: &Append) -> rusqlite::Result<App
     if let Some(moved) = &append.moved {
         moved.write(db, engine, first)?;
     }
-    if let Some(now) = &append.compared {
+    if let Some(all) = &append.containers {
+        containers::replace(db, engine, all)?;
+    }
+    if append.compared {
         gap::forget(db, engine)?;
-        containers::replace(db, engine, now)?;
     }
     if let Some(gap) = append.gap {
         gap.write(db, engine, first)?;

@@ -93,10 +93,11 @@ pub struct Append {
     pub lines: Lines,
     /// Where the engine's stream is now, if these lines are of it.
     pub moved: Option<Moved>,
-    /// The lines are what the comparison of the engine's containers with all its kept gaps has shown: those are forgotten, and
-    /// this is what is known of the containers.
-    pub compared: Option<Vec<ContainerState>>,
-    /// The gap that these lines report, if it is to be compared with the engine's containers: it is kept until then.
+    /// What is known of the engine's containers with these lines, in the place of what was known before them.
+    pub containers: Option<Vec<ContainerState>>,
+    /// Whether the lines are what the comparison with all kept gaps of the engine has shown: those are forgotten.
+    pub compared: bool,
+    /// A gap that is to be compared with the engine's containers, reported by these lines or not: it is kept until then.
     pub gap: Option<Gap>,
 }
 
