@@ -22,9 +22,7 @@ fn sinks() -> Vec<(&'static str, Sink)> {
         ("slack", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/"),
         ("discord", "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js"),
         ("telegram", "tgram://123456789:abcdefg_hijklmnop/12315544/"),
-        ("ntfy", "ntfys://ntfy.example.com/alerts"),
         ("workflows", "workflows://teams.example.com:443/643e8cc5c1b64a9d8dd7e1a1a0a0a0a0/iEjtuYm7RvXk8wJ9ZzX2/"),
-        ("gchat", "gchat://workspace/key/token"),
         ("gotify", "gotifys://gotify.example.com/Ab.c1234567890d"),
     ];
     let open = |config: SinkConfig| Sink::open("any", &config, HOST, None).unwrap();
@@ -76,10 +74,8 @@ fn assert_is_a_mail_within_the_limits(mail: &[u8]) {
 
 #[test]
 fn no_text_costs_more_than_in_proportion_to_its_length() {
-    let pieces = [
-        "\n", "\r\n", "\r", " \n", "x\n", "x", "a b ", "\t", "=", "@", "@all ", "<@1>", "<at", "&", "<", "ä", "🦀",
-        "\u{200b}", "\u{200d}", "\x1b[1m", "\"\\",
-    ];
+    let pieces =
+        ["\n", "\r\n", " \n", "x", "a b ", "\t", "=", "@", "<@1>", "&", "ä", "🦀", "\u{200b}", "\x1b[1m", "\"\\"];
     for (name, sink) in sinks() {
         for piece in pieces {
             is_in_proportion(&format!("{piece:?} in {name}"), |times| drop(sink.seal(&made_of(piece, times * 32_000))));

@@ -97,7 +97,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_stays_there() {
         let offload = Offload::new(Duration::from_secs(60));
-        assert_eq!(offload.run(|| Err::<(), _>("a fault").unwrap()).await, Err(Unfinished::Broken));
+        let fault = || std::panic::resume_unwind(Box::new("a fault"));
+        assert_eq!(offload.run::<()>(fault).await, Err(Unfinished::Broken));
         assert_eq!(offload.run(|| 1).await, Ok(1));
     }
 }
