@@ -107,7 +107,12 @@ impl Collected {
     /// names nobody says nothing.
     fn keep(&mut self, event: &Arc<Event>) -> Option<Arc<Event>> {
         let offer = self.taken.room().offer();
-        let kept = if event.weight() <= offer { Arc::clone(event) } else { Arc::new(shorten(event, offer)) };
+        let (kept, is_cut) = if event.weight() <= offer {
+            (Arc::clone(event), false)
+        } else {
+            let (short, is_cut) = shorten(event, offer);
+            (Arc::new(short), is_cut)
+        };
         let weight = kept.weight();
         if !self.taken.add(weight, 0) {
             if !self.first.is_empty() || !self.last.is_empty() {
@@ -115,7 +120,7 @@ impl Collected {
             }
             self.taken.add_anyway(weight);
         }
-        if !Arc::ptr_eq(&kept, event) {
+        if is_cut {
             let (count, names) = &mut self.shortened;
             *count = count.saturating_add(1);
             let who = text::one_line(kept.who(), 60);

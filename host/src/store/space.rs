@@ -146,6 +146,8 @@ impl Space {
 
     pub(super) fn at_quota(&self) -> StoreError {
         self.measure();
+        // Whatever was found before: what lines gave back, messages may have taken since.
+        self.room.looked_at.store(0, Ordering::Release);
         self.room.short.notify_one();
         StoreError::Full(Full::Quota { bytes: self.room.quota.load(Ordering::Acquire) })
     }

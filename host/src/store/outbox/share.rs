@@ -74,7 +74,8 @@ impl Store {
         let limit = self.room.quota.load(Ordering::Acquire) / 2;
         let looked_at = self.room.looked_at.load(Ordering::Acquire);
         let (bytes, victims) = self.ask(move |db| plan(db, limit, looked_at)).await?;
-        self.room.looked_at.store(bytes, Ordering::Release);
+        // Unless something was refused meanwhile.
+        let _ = self.room.looked_at.compare_exchange(looked_at, bytes, Ordering::AcqRel, Ordering::Acquire);
         let mut gave_way = BTreeMap::new();
         for some in victims.chunks(BITE) {
             let some = some.to_vec();
