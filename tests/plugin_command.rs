@@ -282,7 +282,7 @@ fn test_shows_the_messages_that_a_formatter_makes_of_all_events() {
     assert_works(&ended);
     assert!(ended.output.starts_with("message 1\nsubject: [shop] 255 events: "), "{}", ended.output);
     assert!(ended.output.contains("--- text/plain\n") && ended.output.contains("--- text/html\n<"), "{}", ended.output);
-    assert!(ended.log.contains("255 events: 255 passed, 1 messages"), "{}", ended.log);
+    assert!(ended.log.contains("255 events: 255 passed, 1 message"), "{}", ended.log);
 
     let ended = plugin(&["test", "json", "--events", &shop(), "--output", "json"]);
     let said: Value = serde_json::from_str(&ended.output).unwrap();
@@ -351,7 +351,7 @@ fn recordings_that_cannot_be_used_are_told() {
     let mixed = format!("{{\"Type\":\n{}{}\n", fs::read_to_string(&events).unwrap(), "x".repeat(2 << 20));
     let ended = run(&folder.file("mixed", mixed));
     assert_works(&ended);
-    assert!(ended.log.contains("1 events: 1 passed, 2 unreadable lines"), "{}", ended.log);
+    assert!(ended.log.contains("1 event: 1 passed, 2 unreadable lines"), "{}", ended.log);
 }
 
 #[test]

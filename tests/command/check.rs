@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use dockbell_tests::engine::ScriptedEngine;
-use dockbell_tests::program::Ended;
+use dockbell_tests::program::{Ended, Program, program};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -146,16 +146,19 @@ async fn an_engine_that_is_there_twice_is_noticed_under_any_address() {
         ended.output
     );
     assert_eq!(ended.status.code(), Some(0), "{}", ended.output);
+
+    let mut command = program(env!("CARGO_BIN_EXE_dockbell-under-test"));
+    let running = Program::start(command.arg("--config").arg(&path));
+    running.logged("engines `a` and `b` are the same: its events are sent twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limited_address_space_is_not_a_fault_of_the_plugin() {
     let engine = ScriptedEngine::unix().await;
-    let program = env!("CARGO_BIN_EXE_dockbell-under-test");
-    let script = format!("ulimit -v 3000000; exec {program} check");
-    let mut command = dockbell_tests::program::program("/bin/sh");
-    command.args(["-c", &script]).env("DOCKER_HOST", engine.host());
-    let ended = dockbell_tests::program::Program::start(&mut command).ended();
+    let script = concat!("ulimit -v 3000000; exec ", env!("CARGO_BIN_EXE_dockbell-under-test"), " check");
+    let mut command = program("/bin/sh");
+    command.args(["-c", script]).env("DOCKER_HOST", engine.host());
+    let ended = Program::start(&mut command).ended();
     assert_eq!(ended.status.code(), Some(1), "{}{}", ended.output, ended.log);
     assert!(ended.output.contains("address space is limited to 2929 MiB"), "{}{}", ended.output, ended.log);
     assert!(!ended.output.contains("fault of the plugin"), "{}", ended.output);

@@ -16,7 +16,8 @@ use dockbell_tests::program::{Ended, Program, program};
 /// Runs the program with these arguments, after `prepare` has set what else it needs, until it ends.
 fn run(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Ended {
     let mut command = program(env!("CARGO_BIN_EXE_dockbell-under-test"));
-    command.args(arguments);
+    // Compiled once for all tests.
+    command.args(arguments).env("DOCKBELL_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/command-cache"));
     prepare(&mut command);
     Program::start(&mut command).ended()
 }

@@ -82,7 +82,7 @@ Environment:
   DOCKBELL_MAIL_FROM   the sender
   DOCKBELL_HOSTNAME    the name of this machine in messages
   DOCKBELL_STATE       the directory of what must survive a restart; `none` keeps nothing
-  DOCKBELL_LOG         what is logged: error, warn, info, debug, trace
+  DOCKBELL_LOG         what is logged: off, error, warn, info, debug, trace; or target=level,...
   DOCKBELL_CACHE       where compiled plugins are kept; else $CACHE_DIRECTORY, $XDG_CACHE_HOME/dockbell, ~/.cache/dockbell
   Each DOCKBELL_SMTP_URL, _MAIL_TO, _MAIL_FROM, _HOSTNAME may be a file instead: DOCKBELL_SMTP_URL_FILE=/run/secrets/smtp
 

@@ -34,8 +34,8 @@ const WITH_TWIN: [&str; 4] = [SMTP_URL, MAIL_FROM, MAIL_TO, HOSTNAME];
 const WITHOUT_TWIN: [&str; 4] = [CONFIG, LOG, STATE, CACHE];
 
 /// Environment variables. An empty one counts as not set, so that a compose file may write `${SMTP_URL:-}`. One pair of quotes
-/// around a whole value does not belong to it: `docker run --env-file` and systemd's `Environment=` keep those that a shell
-/// and compose remove.
+/// around a whole value does not belong to it: `docker run --env-file` keeps those that a shell and compose remove
+/// (moby/moby#46773).
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
 
