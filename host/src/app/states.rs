@@ -14,6 +14,8 @@ use crate::store::{StateChange, Store, StoreError};
 
 /// How long changes are collected before they are written: a plugin may count each event, and the disk has other work.
 const COLLECT: Duration = Duration::from_secs(1);
+/// Bytes of changes in one transaction: 1 MiB, so that the journal's writes between them wait only for milliseconds.
+const TRANSACTION: usize = 1 << 20;
 
 /// The states of all plugins that are granted one, by route and plugin. Clones are the same states.
 #[derive(Debug, Clone, Default)]
@@ -102,38 +104,39 @@ impl States {
         }
     }
 
-    /// Writes what has changed since the last time, all in one transaction.
+    /// Writes what has changed before this call, in transactions of at most [`TRANSACTION`] bytes.
     ///
     /// # Errors
     /// The store is broken.
     pub(super) async fn save(&self) -> Result<(), StoreError> {
         let Some(store) = &self.0.store else { return Ok(()) };
-        let all = self.all().clone();
-        let unsaved: Vec<(&State, Vec<Change>)> = all.values().map(|state| (state, state.unsaved())).collect();
-        let in_store = || {
-            let changes = all.keys().zip(&unsaved).flat_map(|((route, plugin), (_, changes))| {
-                changes.iter().map(move |Change { key, value, .. }| StateChange {
+        // What plugins change meanwhile is for the next time: else this might never end.
+        let all: Vec<_> = self.all().clone().into_iter().map(|(names, state)| (names, state.last_change(), state)).collect();
+        loop {
+            let (mut room, mut written, mut in_store) = (TRANSACTION, Vec::new(), Vec::new());
+            for ((route, plugin), until, state) in &all {
+                let changes = state.unsaved(*until, &mut room);
+                in_store.extend(changes.iter().map(|Change { key, value, .. }| StateChange {
                     route: route.clone(),
                     plugin: plugin.clone(),
                     key: key.clone(),
                     value: value.clone(),
-                })
-            });
-            changes.collect::<Vec<_>>()
-        };
-        if unsaved.iter().all(|(_, changes)| changes.is_empty()) {
-            return Ok(());
-        }
-        match store.change_state(in_store()).await {
-            // It is tried again a second later.
-            Err(error) if error.is_passing() => {
-                self.0.changed.notify_one();
+                }));
+                written.push((state, changes));
+            }
+            if in_store.is_empty() {
                 return Ok(());
             }
-            written => written?,
+            match store.change_state(in_store).await {
+                // It is tried again a second later.
+                Err(error) if error.is_passing() => {
+                    self.0.changed.notify_one();
+                    return Ok(());
+                }
+                done => done?,
+            }
+            written.iter().for_each(|(state, changes)| state.saved(changes));
         }
-        unsaved.iter().for_each(|(state, changes)| state.saved(changes));
-        Ok(())
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
