@@ -138,11 +138,17 @@ fn server(text: &str, private: bool) -> Server {
 
 /// A filter that runs with a sender of its own, and is granted these servers.
 async fn start(guest: &Guest, client: Client, servers: &[Server]) -> Filter {
+    start_with(guest, client, servers, 64 << 20).await
+}
+
+/// The same with this much memory.
+async fn start_with(guest: &Guest, client: Client, servers: &[Server], memory: usize) -> Filter {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), guest.component()).unwrap();
     let mut config = PluginConfig::new(&file.path().to_string_lossy());
     config.grants.http = Some(servers.to_vec());
     config.timeout = Duration::from_secs(20);
+    config.memory = memory;
     let runtime = Runtime::new().unwrap().with_sender(Arc::new(Sender::new(client)));
     let plugin = runtime.load("guest", &config).unwrap();
     // The clock of the guests lives as long as the runtime.
@@ -327,6 +333,26 @@ async fn the_requests_of_a_call_are_counted_and_so_are_those_at_once() {
     let mut seventeen = start(&many(&http.url("/"), 17), client(), &granted).await;
     assert_eq!(said(&mut seventeen).await, code(DENIED));
     assert_eq!(http.received().len(), 32);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_count_towards_the_memory_while_they_are_held() {
+    let http = ScriptedHttp::start().await;
+    http.always(Reply::status(200, "", &"x".repeat(1 << 20)));
+    let guest = many(&http.url("/"), 16);
+    let mut filter = start_with(&guest, client(), &[server(&http.url(""), false)], 4 << 20).await;
+    assert_eq!(said(&mut filter).await, code(ANSWER_SIZE));
+    assert!(http.received().len() < 5, "{} answers of 1 MiB were held in 4 MiB", http.received().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_longer_than_servers_take_is_refused() {
+    let http = ScriptedHttp::start().await;
+    let granted = [server(&http.url(""), false)];
+    let path = |bytes: usize| format!("{}/{}", http.url(""), "x".repeat(bytes - 1));
+    assert_eq!(said(&mut start(&asking(&path(8 << 10)), client(), &granted).await).await, "200ok");
+    let refused = start(&asking(&path((8 << 10) + 1)), client(), &granted).await.accept(&event()).await;
+    assert!(matches!(refused, Err(CallError::Trapped(_))), "the guest aborts where it is refused: {refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,9 +6,6 @@ use crate::config::Reached;
 use crate::deliver::http::{Client, Kind, Limits, Reach, Request};
 use crate::plugin::http::{Incoming, NoAnswer, Outgoing, SendRequest, Sending};
 
-/// Most bytes of the body of an answer: 1 MiB.
-const MOST_BODY: usize = 1 << 20;
-
 /// The sender of all plugins.
 #[derive(Debug, Default)]
 pub struct Sender {
@@ -42,7 +39,8 @@ impl SendRequest for Sender {
         let client = self.client();
         let plugin = plugin.to_owned();
         Box::pin(async move {
-            let limits = Limits { body: Limits::default().whole, body_bytes: MOST_BODY, ..Limits::default() };
+            let most = request.most_answer;
+            let limits = Limits { body: Limits::default().whole, body_bytes: most, ..Limits::default() };
             let reach = match request.reached {
                 Reached::Internet => Reach::Internet,
                 Reached::Private => Reach::Machine,
@@ -63,7 +61,7 @@ impl SendRequest for Sender {
                 tracing::warn!(
                     plugin,
                     "{url}: the answer to the plugin has more than {} KiB, or was cut off",
-                    MOST_BODY >> 10
+                    most >> 10
                 );
                 return Err(NoAnswer::TooLarge);
             }

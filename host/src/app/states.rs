@@ -111,7 +111,8 @@ impl States {
     pub(super) async fn save(&self) -> Result<(), StoreError> {
         let Some(store) = &self.0.store else { return Ok(()) };
         // What plugins change meanwhile is for the next time: else this might never end.
-        let all: Vec<_> = self.all().clone().into_iter().map(|(names, state)| (names, state.last_change(), state)).collect();
+        let all: Vec<_> =
+            self.all().clone().into_iter().map(|(names, state)| (names, state.last_change(), state)).collect();
         loop {
             let (mut room, mut written, mut in_store) = (TRANSACTION, Vec::new(), Vec::new());
             for ((route, plugin), until, state) in &all {

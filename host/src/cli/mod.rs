@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::environment::{STATE, STATE_DIRECTORY};
 use crate::config::{Config, Environment, Output};
@@ -71,6 +72,9 @@ enum Command {
         seconds: u64,
     },
 }
+
+/// Files that the program may have open, where the system allows as many.
+const OPEN_FILES: u64 = 65_536;
 
 const AFTER_HELP: &str = "\
 Environment:
@@ -173,6 +177,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     // Its standard error belongs to the program that started it.
     if !matches!(command, Command::CompileComponent { .. }) {
         logging::start(&Environment::of_process())?;
+        raise_open_files();
     }
     match command {
         Command::CompileComponent { memory, seconds } => Ok(compile_component(memory, seconds)),
@@ -196,4 +201,16 @@ fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
     // What is still running then (a name that is being looked up, say) must not hold back the end.
     runtime.shutdown_background();
     done
+}
+
+/// Raises the limit of open files (`RLIMIT_NOFILE`) to what the system allows, up to [`OPEN_FILES`]. Many systems begin with
+/// 1,024, for programs that use `select`; this one does not.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
+    {
+        tracing::debug!("the limit of open files stays as it is: {error}");
+    }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::BUNDLED;
 use super::compile::Binary;
-use super::error::Refused;
+use super::error::{Refused, outside};
 use crate::config::Sha256;
 use crate::files;
 
@@ -33,7 +33,7 @@ pub(super) fn read(plugin: &str, component: &str) -> Result<Source, Refused> {
     }
     let path = PathBuf::from(component);
     let unreadable = |error| Refused::Unreadable { plugin: plugin.to_owned(), path: path.clone(), error };
-    let refuse = |reason| Refused::NotAComponent { plugin: plugin.to_owned(), component: component.to_owned(), reason };
+    let refuse = |reason| Refused::NotAComponent { plugin: plugin.to_owned(), component: outside(component), reason };
     let bytes = files::read(&path, LARGEST_COMPONENT).map_err(|error| match error.kind() {
         ErrorKind::IsADirectory => refuse("it is a folder".to_owned()),
         ErrorKind::InvalidInput | ErrorKind::FileTooLarge => refuse(error.to_string()),

@@ -5,10 +5,11 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::ask::Ask;
-use super::error::Refused;
+use super::error::{Refused, outside};
 use super::runtime::Role;
 use super::v0_1::{PACKAGE, TRACK, VERSION};
 use crate::config::PluginConfig;
+use crate::text::one_line;
 
 /// Interfaces that a plugin may import, by prefix: all that is linked. Some must be granted: [`Ask`].
 const OFFERED: [&str; 10] = [
@@ -24,7 +25,12 @@ const OFFERED: [&str; 10] = [
     "wasi:sockets/",
 ];
 
-/// The names of the interfaces that a component exports and imports, as it says them.
+/// Bytes kept of a name: those of interfaces have below 100, but a component may name anything.
+const MAX_NAME: usize = 200;
+/// Names in an error; a component may have a million.
+const MAX_NAMES: usize = 10;
+
+/// The names of the interfaces that a component exports and imports, as it says them, fit for a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Declared {
     /// What it offers.
@@ -37,8 +43,8 @@ impl Declared {
     pub(super) fn of(engine: &Engine, component: &Component) -> Self {
         let ty = component.component_type();
         Self {
-            exports: ty.exports(engine).map(|(name, _)| name.to_owned()).collect(),
-            imports: ty.imports(engine).map(|(name, _)| name.to_owned()).collect(),
+            exports: ty.exports(engine).map(|(name, _)| one_line(name, MAX_NAME)).collect(),
+            imports: ty.imports(engine).map(|(name, _)| one_line(name, MAX_NAME)).collect(),
         }
     }
 
@@ -79,7 +85,7 @@ impl Declared {
             return Ok(());
         }
         let is_one = |name: &&String| asks.iter().any(|ask| ask.is_import(name));
-        let imports = self.imports.iter().filter(is_one).map(|name| format!("`{name}`")).collect();
+        let imports = listed(self.imports.iter().filter(is_one));
         Err(Refused::NotGranted { plugin: plugin.to_owned(), imports, asks, file: config.file.clone() })
     }
 
@@ -94,22 +100,31 @@ impl Declared {
             (true, false) => format!("`{PACKAGE}/setup@{VERSION}`"),
             (false, _) => format!("`{PACKAGE}/filter@{VERSION}` or `{PACKAGE}/formatter@{VERSION}`"),
         };
-        let found = if self.exports.is_empty() { "nothing".to_owned() } else { self.exports.join(", ") };
+        let found = if self.exports.is_empty() { "nothing".to_owned() } else { listed(self.exports.iter()).join(", ") };
         Err(Refused::Misfit {
             plugin: plugin.to_owned(),
-            reason: format!("it lacks the export {lacks}; it exports {found}"),
+            reason: outside(format_args!("it lacks the export {lacks}; it exports {found}")),
         })
     }
 
     /// Names every import that nobody offers, instead of the first one only.
     pub(super) fn check_imports(&self, plugin: &str) -> Result<(), Refused> {
         let is_offered = |name: &&String| OFFERED.iter().any(|offered| name.starts_with(offered));
-        let unknown: Vec<String> =
-            self.imports.iter().filter(|name| !is_offered(name)).map(|name| format!("`{name}`")).collect();
+        let unknown = listed(self.imports.iter().filter(|name| !is_offered(name)));
         if unknown.is_empty() {
             Ok(())
         } else {
             Err(Refused::UnknownImports { plugin: plugin.to_owned(), imports: unknown })
         }
     }
+}
+
+/// Names as an error lists them: the first ones, and how many there are beside them.
+fn listed<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut names = names.peekable();
+    let mut listed: Vec<String> = names.by_ref().take(MAX_NAMES).map(|name| format!("`{name}`")).collect();
+    if names.peek().is_some() {
+        listed.push(format!("and {} more", names.count()));
+    }
+    listed
 }

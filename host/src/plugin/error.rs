@@ -1,18 +1,23 @@
 //! What can go wrong with a plugin, and what its user can do about it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ask::Ask;
 use super::runtime::Role;
 use crate::config::{Located, PluginConfig, Sha256, locate};
+use crate::text::one_line;
+
+/// Bytes kept of a text out of a component, a plugin or the file system where it enters an error.
+const MAX_TEXT: usize = 1024;
 
 /// Why a plugin cannot be used at all. Stops the start.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// The file of the component cannot be read.
     #[error(
-        "plugin `{plugin}`: cannot read `{}`: {error}\nhint: `component` is the path of a component (relative paths start at the configuration file) or one of the bundled plugins: {}", path.display(), bundled_names()
+        "plugin `{plugin}`: cannot read `{}`: {error}\nhint: `component` is the path of a component (relative paths start at the configuration file) or one of the bundled plugins: {}", outside(path.display()), bundled_names()
     )]
     Unreadable {
         /// The plugin's name in the configuration.
@@ -190,6 +195,14 @@ pub enum CallError {
     /// The plugin wanted larger function tables than any plugin gets.
     #[error("it wanted more than {0} table entries")]
     TableFull(usize),
+    /// The plugin held more of the host's resources than any plugin gets.
+    #[error("it held more than {0} files, streams, requests, sets of header fields and the like at once")]
+    TooManyResources(usize),
+    /// Operations on files of its earlier instances did not end.
+    #[error(
+        "{0} of its earlier operations on files did not end\nhint: look at the folders of `dirs` in the plugin's table: a file system that hangs, or a file whose reader waits"
+    )]
+    FilesHang(usize),
     /// What it was granted is not there any more.
     #[error("what it is granted is not there: {0}\nhint: bring it back, or take it out of the plugin's table")]
     GrantGone(String),
@@ -207,7 +220,8 @@ impl CallError {
             Self::Trapped(_) => "trap",
             Self::TimedOut(_) => "timeout",
             Self::OutOfMemory(_) | Self::NoAddresses(_) | Self::TableFull(_) => "memory",
-            Self::GrantGone(_) => "grant",
+            Self::TooManyResources(_) => "resources",
+            Self::GrantGone(_) | Self::FilesHang(_) => "grant",
             Self::BadAnswer(_) => "answer",
         }
     }
@@ -223,6 +237,11 @@ impl CallError {
         let text = self.to_string();
         text.lines().next().unwrap_or_default().to_owned()
     }
+}
+
+/// Returns text from outside as one line, so that whatever shows the error may show it.
+pub(super) fn outside(text: impl fmt::Display) -> String {
+    one_line(&text.to_string(), MAX_TEXT)
 }
 
 fn bundled_names() -> String {
@@ -249,7 +268,7 @@ fn elsewhere(is: &Option<Role>) -> String {
 /// A hint for what no setting mends; the other failures carry their own.
 fn whose_fault(source: &CallError) -> &'static str {
     match source {
-        CallError::Trapped(_) | CallError::TableFull(_) => {
+        CallError::Trapped(_) | CallError::TableFull(_) | CallError::TooManyResources(_) => {
             "\nhint: this is a fault of the plugin: show its author this message and what it logged"
         }
         _ => "",

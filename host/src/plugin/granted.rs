@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-use super::error::CallError;
+use super::error::{CallError, outside};
 use crate::config::grants::Dir;
 use crate::config::{Grants, Server};
 
@@ -43,8 +43,9 @@ impl Granted {
         wasi.envs(&self.env);
         for Dir { host, guest, write } in &self.dirs {
             let allowed = if *write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-            wasi.preopened_dir(host, guest, allowed)
-                .map_err(|error| CallError::GrantGone(format!("the folder `{}`: {error:#}", host.display())))?;
+            wasi.preopened_dir(host, guest, allowed).map_err(|error| {
+                CallError::GrantGone(outside(format_args!("the folder `{}`: {error:#}", host.display())))
+            })?;
         }
         Ok(())
     }

@@ -4,16 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 
-use super::error::{CallError, Refused};
+use super::error::{CallError, Refused, outside};
+use super::processors::{Processors, Slices};
 use super::runtime::{Plugin, Role};
-use super::sandbox::{HOSTCALL_BYTES, Sandbox};
+use super::sandbox::{HOSTCALL_BYTES, RESOURCES, Sandbox};
 use super::state::State;
 use super::v0_1;
 use crate::event::Event;
 use crate::message::{Batch, Notification};
+use crate::text::one_line;
 
 /// Messages that a formatter may make of one batch.
 const MAX_NOTIFICATIONS: usize = 16;
@@ -27,8 +29,6 @@ const MAX_FIELD_BYTES: usize = 64 << 10;
 const MAX_SUBJECT: usize = 900;
 /// Bytes of a media type; RFC 6838 allows 127 on each side of the `/`.
 const MAX_MEDIA_TYPE: usize = 255;
-/// Bytes kept of an error that a plugin returns.
-const MAX_ERROR: usize = 1024;
 
 /// A running filter.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ struct Instance {
 
 struct Live {
     store: Store<Sandbox>,
+    slices: Slices,
     filter: Option<v0_1::filter::Guest>,
     /// For events in their packed form, which costs less.
     packed: Option<(v0_1::packed_filter::Guest, v0_1::Packed)>,
@@ -90,10 +91,11 @@ impl Filter {
     pub async fn accept(&mut self, event: &Event) -> Result<bool, CallError> {
         let limit = self.0.plugin.timeout;
         let live = self.0.live().await?;
+        Processors::begin(&mut live.store);
         let outcome = if let Some((guest, packed)) = &mut live.packed {
-            timeout(limit, v0_1::accept_packed(guest, &mut live.store, event, packed)).await
+            live.slices.run(limit, v0_1::accept_packed(guest, &mut live.store, event, packed)).await
         } else if let Some(guest) = &live.filter {
-            timeout(limit, v0_1::accept(guest, &mut live.store, event)).await
+            live.slices.run(limit, v0_1::accept(guest, &mut live.store, event)).await
         } else {
             return Err(CallError::BadAnswer("it is no filter".to_owned()));
         };
@@ -138,7 +140,8 @@ impl Formatter {
         let limit = self.0.plugin.timeout;
         let live = self.0.live().await?;
         let Some(guest) = &live.formatter else { return Err(CallError::BadAnswer("it is no formatter".to_owned())) };
-        let outcome = timeout(limit, v0_1::format(guest, &mut live.store, batch)).await;
+        Processors::begin(&mut live.store);
+        let outcome = live.slices.run(limit, v0_1::format(guest, &mut live.store, batch)).await;
         check(self.0.end_call(outcome)?)
     }
 }
@@ -192,15 +195,17 @@ impl Instance {
 impl Live {
     async fn start(plugin: &Plugin, state: &State) -> Result<Self, CallError> {
         let mut store = Sandbox::store(plugin, state.clone())?;
+        let slices = plugin.shared.processors.share(&mut store);
         let voice = store.data().voice.clone();
-        let started = timeout(plugin.timeout, plugin.pre.instantiate_async(&mut store)).await;
+        let started = slices.run(plugin.timeout, plugin.pre.instantiate_async(&mut store)).await;
         let instance = match started {
             Err(_) => return Err(CallError::TimedOut(plugin.timeout)),
             Ok(Err(error)) => return Err(classify(&error, store.data_mut().memory.refused.take(), voice.end_call())),
             Ok(Ok(instance)) => instance,
         };
-        let misfit =
-            |what: &'static str| move |error: wasmtime::Error| CallError::BadAnswer(format!("`{what}`: {error:#}"));
+        let misfit = |what: &'static str| {
+            move |error: wasmtime::Error| CallError::BadAnswer(outside(format_args!("`{what}`: {error:#}")))
+        };
         let setup = plugin.setup.load(&mut store, &instance).map_err(misfit("configure"))?;
         let filter = plugin.filter.as_ref().map(|indices| indices.load(&mut store, &instance));
         let packed = plugin.packed.as_ref().map(|indices| indices.load(&mut store, &instance));
@@ -210,8 +215,10 @@ impl Live {
             packed: packed.transpose().map_err(misfit("accept"))?.map(|guest| (guest, v0_1::Packed::default())),
             formatter: formatter.transpose().map_err(misfit("format"))?,
             store,
+            slices,
         };
-        let outcome = timeout(plugin.timeout, setup.call_configure(&mut live.store, &plugin.config)).await;
+        Processors::begin(&mut live.store);
+        let outcome = live.slices.run(plugin.timeout, setup.call_configure(&mut live.store, &plugin.config)).await;
         live.end_call(outcome, plugin)?;
         Ok(live)
     }
@@ -226,7 +233,7 @@ impl Live {
         let refused = self.store.data_mut().memory.refused.take();
         match outcome {
             Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(text))) => Err(CallError::Failed(one_line(&text, MAX_ERROR))),
+            Ok(Ok(Err(text))) => Err(CallError::Failed(outside(text))),
             Ok(Err(error)) => Err(classify(&error, refused, said)),
             Err(_) => Err(CallError::TimedOut(plugin.timeout)),
         }
@@ -240,6 +247,9 @@ fn classify(error: &wasmtime::Error, refused: Option<CallError>, said: Option<St
     }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return CallError::Trapped(format!("it ended itself with exit code {}", exit.0));
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return CallError::TooManyResources(RESOURCES);
     }
     // Wasmtime has no type for this one.
     if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
@@ -255,7 +265,7 @@ fn classify(error: &wasmtime::Error, refused: Option<CallError>, said: Option<St
     let what = match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => "it aborted (`unreachable`)".to_owned(),
         Some(trap) => trap.to_string(),
-        None => one_line(&format!("{:#}", error.root_cause()), MAX_ERROR),
+        None => outside(format_args!("{:#}", error.root_cause())),
     };
     CallError::Trapped(match said {
         Some(said) => format!("{what}; it said: {said}"),
@@ -308,19 +318,6 @@ fn is_media_type(text: &str) -> bool {
         !part.is_empty() && part.bytes().all(allowed)
     };
     text.len() <= MAX_MEDIA_TYPE && text.split_once('/').is_some_and(|(kind, form)| name(kind) && name(form))
-}
-
-/// Text as one line of at most `limit` bytes: control characters become spaces, and those around it are left out.
-fn one_line(text: &str, limit: usize) -> String {
-    let blank = |char: char| char.is_control() || char.is_whitespace();
-    let mut line = String::with_capacity(text.len().min(limit));
-    for char in text.trim_matches(blank).chars() {
-        if line.len() + char.len_utf8() > limit {
-            break;
-        }
-        line.push(if char.is_control() { ' ' } else { char });
-    }
-    line
 }
 
 impl fmt::Debug for Instance {

@@ -9,6 +9,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
 use super::v0_1::logging::{self, Level};
+use crate::text::one_line;
 
 /// Lines kept of one call.
 const LINES_PER_CALL: u32 = 64;
@@ -42,9 +43,10 @@ impl Voice {
 
     /// Writes one line, unless this call has said enough.
     pub(super) fn say(&self, level: Level, message: &str) {
+        let message = one_line(message, BYTES_PER_LINE);
         let mut state = self.state();
         if matches!(level, Level::Error) {
-            state.last_error = Some(clean(message));
+            state.last_error = Some(message.clone());
         }
         if state.lines >= LINES_PER_CALL {
             state.swallowed += 1;
@@ -52,7 +54,7 @@ impl Voice {
         }
         state.lines += 1;
         drop(state);
-        self.write(level, &clean(message));
+        self.write(level, &message);
     }
 
     fn write(&self, level: Level, message: &str) {
@@ -82,19 +84,6 @@ impl Voice {
         }
         last_error
     }
-}
-
-/// One line, without control characters, cut.
-fn clean(message: &str) -> String {
-    let mut end = message.len().min(BYTES_PER_LINE);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut line: String = message[..end].chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
-    if end < message.len() {
-        line.push('…');
-    }
-    line
 }
 
 impl logging::Host for super::sandbox::Sandbox {

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine};
 
@@ -14,16 +14,18 @@ use super::compile::{CompileError, Compiler, Compiling};
 use super::compiled::Compiled;
 use super::component::{self, Source};
 use super::declared::Declared;
-use super::error::{Refused, humane};
+use super::error::{Refused, humane, outside};
+use super::files::{self, LeftOver, OpenFiles};
 use super::granted::Granted;
-use super::http::SendRequest;
+use super::http::{self, SendRequest};
 use super::native::Trusted;
+use super::processors::Processors;
 use super::sandbox::Sandbox;
 use super::v0_1::{filter, formatter, logging, packed_filter, setup, state};
 use crate::config::{Environment, PluginConfig, Sha256};
 
-/// How often running guests are interrupted: the grain of `timeout`, and how long one guest may keep a thread.
-const TICK: Duration = Duration::from_millis(20);
+/// Requests of all plugins together that may be under way at once; others wait. Each takes a connection.
+const REQUESTS: usize = 64;
 
 /// The engine that compiles and runs all plugins.
 pub struct Runtime {
@@ -33,6 +35,14 @@ pub struct Runtime {
     cache: Option<Cache>,
     sender: Option<Arc<dyn SendRequest>>,
     compiling: Compiling,
+    shared: Arc<Shared>,
+}
+
+/// What all plugins share.
+pub(super) struct Shared {
+    pub(super) files: Arc<OpenFiles>,
+    pub(super) processors: Arc<Processors>,
+    pub(super) requests: Arc<Semaphore>,
 }
 
 /// What a plugin can be in a route.
@@ -59,6 +69,8 @@ pub struct Plugin {
     pub(super) memory: usize,
     pub(super) granted: Granted,
     pub(super) sender: Option<Arc<dyn SendRequest>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) left_over: Arc<LeftOver>,
     bytes: usize,
     /// What it was made of: the table of the configuration, and the SHA-256 of the component.
     pub(super) made_of: (PluginConfig, Sha256),
@@ -101,21 +113,20 @@ impl Runtime {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
         state::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox)?;
-        let weak = engine.weak();
-        thread::Builder::new().name("plugin-ticks".to_owned()).spawn(move || {
-            while let Some(engine) = weak.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                thread::sleep(TICK);
-            }
-        })?;
+        files::add_to_linker(&mut linker)?;
+        http::add_to_linker(&mut linker)?;
+        let shared = Arc::new(Shared {
+            files: Arc::new(OpenFiles::of_process()),
+            processors: Processors::start(&engine)?,
+            requests: Arc::new(Semaphore::new(REQUESTS)),
+        });
         let cache = cache.and_then(|root| {
             let opened = Cache::open(root).inspect_err(|why| {
                 tracing::warn!("each start compiles the plugins again, since there is no cache: {why}");
             });
             opened.ok()
         });
-        Ok(Self { engine, linker, compiler, cache, sender: None, compiling: Compiling::default() })
+        Ok(Self { engine, linker, compiler, cache, sender: None, compiling: Compiling::default(), shared })
     }
 
     /// The same, and requests of plugins that are granted `http` are sent by this; without it all are refused.
@@ -153,7 +164,7 @@ impl Runtime {
         let source = component::read(name, &config.component)?;
         let found = source.digest;
         if let Some(expected) = config.sha256.filter(|expected| *expected != found) {
-            let (plugin, component) = (name.to_owned(), config.component.clone());
+            let (plugin, component) = (name.to_owned(), outside(&config.component));
             return Err(Refused::OtherContent { plugin, component, expected, found });
         }
         if let Some(known) = known.filter(|known| known.made_of.0 == *config && known.made_of.1 == found) {
@@ -186,7 +197,10 @@ impl Runtime {
         declared.check_asks(name, config)?;
         let roles = declared.roles();
         let is = |role| roles.contains(&role);
-        let misfit = |error: wasmtime::Error| Refused::Misfit { plugin: name.to_owned(), reason: format!("{error:#}") };
+        let misfit = |error: wasmtime::Error| Refused::Misfit {
+            plugin: name.to_owned(),
+            reason: outside(format_args!("{error:#}")),
+        };
         let pre = self.linker.instantiate_pre(component).map_err(misfit)?;
         Ok(Arc::new(Plugin {
             name: name.into(),
@@ -205,6 +219,8 @@ impl Runtime {
             memory: config.memory,
             granted: Granted::of(name, &config.grants),
             sender: self.sender.clone(),
+            shared: Arc::clone(&self.shared),
+            left_over: Arc::default(),
             bytes: source.bytes.len(),
             made_of: (config.clone(), source.digest),
         }))
@@ -217,10 +233,12 @@ impl Runtime {
         if let Some(known) = known {
             return Ok(known);
         }
-        let (plugin, component) = (plugin.to_owned(), component.to_owned());
+        let (plugin, component) = (plugin.to_owned(), outside(component));
         let code = match self.compiler.compile(&self.engine, &plugin, &source.bytes, &self.compiling) {
             Ok(code) => code,
-            Err(CompileError::Unfit(reason)) => return Err(Refused::NotAComponent { plugin, component, reason }),
+            Err(CompileError::Unfit(reason)) => {
+                return Err(Refused::NotAComponent { plugin, component, reason: outside(reason) });
+            }
             Err(CompileError::Memory(limit)) => {
                 return Err(Refused::TooCostly { plugin, component, limit: format!("{} MiB of memory", limit >> 20) });
             }
@@ -230,7 +248,9 @@ impl Runtime {
             Err(CompileError::Stopped) => {
                 return Err(Refused::NotCompiled { plugin, component, reason: "dockbell is stopping".to_owned() });
             }
-            Err(CompileError::Crashed(reason)) => return Err(Refused::NotCompiled { plugin, component, reason }),
+            Err(CompileError::Crashed(reason)) => {
+                return Err(Refused::NotCompiled { plugin, component, reason: outside(reason) });
+            }
         };
         if let Some((cache, key)) = kept {
             cache.put(&key, &code);
@@ -238,7 +258,7 @@ impl Runtime {
         Trusted::Compiled(code).load(&self.engine).map_err(|error| Refused::NotCompiled {
             plugin,
             component,
-            reason: format!("{error:#}"),
+            reason: outside(format_args!("{error:#}")),
         })
     }
 }

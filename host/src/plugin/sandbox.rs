@@ -3,24 +3,27 @@
 
 use std::sync::Arc;
 
+use wasmtime::Store;
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use super::error::CallError;
+use super::files::Files;
 use super::http::Web;
 use super::log::{StandardStream, Voice};
+use super::memory::MemoryLimit;
 use super::runtime::Plugin;
 use super::state::State;
 
 /// Bytes that a guest may hand to the host in one call, counted by wasmtime while it copies them.
 pub(super) const HOSTCALL_BYTES: usize = 16 << 20;
-/// Entries of all function tables of an instance. CPython, the largest guest known, has below 20,000.
-const TABLE_ELEMENTS: usize = 100_000;
-/// Streams, pollables and the like that an instance may hold at once. They live in the host's memory, which `memory` does
-/// not count; wasmtime's own bound of a million is some hundred MiB.
-const RESOURCES: usize = 1_000;
+/// Files, streams, pollables, requests, header fields and the like that an instance may hold at once. They live in the host's
+/// memory. What may be large among them (bodies, listings) counts towards `memory`; of the rest each takes at most 60 KiB (a
+/// request with its URL, header fields and the part of its body that is not yet sent), so all of them at most 16 MiB.
+pub(super) const RESOURCES: usize = 256;
+/// Bytes of a set of header fields, as they are held in memory: 16 KiB. Servers take 8 KiB on the wire.
+const FIELD_BYTES: usize = 16 << 10;
 /// Random bytes that a guest may ask for in one call. They too are made in the host's memory (wasmtime's bound: 64 MiB).
 const RANDOM_BYTES: u64 = 1 << 20;
 
@@ -29,22 +32,11 @@ pub(super) struct Sandbox {
     pub(super) voice: Voice,
     pub(super) memory: MemoryLimit,
     pub(super) state: State,
+    pub(super) files: Files,
     pub(super) web: Web,
     pub(super) http: WasiHttpCtx,
     pub(super) resources: ResourceTable,
     wasi: WasiCtx,
-}
-
-/// Counts all linear memories and tables of an instance together.
-#[derive(Debug)]
-pub(super) struct MemoryLimit {
-    limit: usize,
-    used: usize,
-    elements: usize,
-    /// What was counted before the last growth, which may still fail.
-    before: (usize, usize),
-    /// What the guest was refused since the last look.
-    pub(super) refused: Option<CallError>,
 }
 
 impl Sandbox {
@@ -61,20 +53,18 @@ impl Sandbox {
             .allow_udp(false)
             .max_random_size(RANDOM_BYTES);
         plugin.granted.give(&mut wasi)?;
-        let wasi = wasi.build();
+        let mut wasi = wasi.build();
+        let files = Files::new(Arc::clone(&plugin.shared.files), Arc::clone(&plugin.left_over), &mut wasi)?;
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(RESOURCES);
-        let memory = MemoryLimit { limit: plugin.memory, used: 0, elements: 0, before: (0, 0), refused: None };
-        let servers = Arc::clone(&plugin.granted.servers);
-        let web = Web::new(Arc::clone(&plugin.name), voice.clone(), servers, plugin.sender.clone());
-        let sandbox = Self { voice, memory, state, web, http: WasiHttpCtx::new(), resources, wasi };
+        let memory = MemoryLimit::new(plugin.memory);
+        let web = Web::new(plugin, voice.clone(), Arc::clone(&memory.budget));
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELD_BYTES);
+        let sandbox = Self { voice, memory, state, files, web, http, resources, wasi };
         let mut store = Store::new(&plugin.engine, sandbox);
         store.limiter(|sandbox| &mut sandbox.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
-        // At each tick the guest makes room for other tasks; that also lets the timeout around the call look at the clock.
-        store.set_epoch_deadline(1);
-        // Tokio's own `yield_now`, since only that lets a thread that runs nothing else look at its timers every time.
-        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
         Ok(store)
     }
 }
@@ -82,52 +72,5 @@ impl Sandbox {
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.resources }
-    }
-}
-
-impl MemoryLimit {
-    /// Bytes of all linear memories together.
-    pub(super) const fn used(&self) -> usize {
-        self.used
-    }
-
-    fn fits(&mut self, used: usize, elements: usize) -> bool {
-        self.before = (self.used, self.elements);
-        if used > self.limit {
-            self.refused = Some(CallError::OutOfMemory(self.limit));
-        } else if elements > TABLE_ELEMENTS {
-            self.refused = Some(CallError::TableFull(TABLE_ELEMENTS));
-        } else {
-            (self.used, self.elements) = (used, elements);
-            return true;
-        }
-        false
-    }
-
-    /// A growth that was allowed did not come about: the guest's own maximum was in the way, or the system had no memory.
-    const fn take_back(&mut self) {
-        (self.used, self.elements) = self.before;
-    }
-}
-
-impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let used = self.used.saturating_sub(current).saturating_add(desired);
-        Ok(self.fits(used, self.elements))
-    }
-
-    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
-        self.take_back();
-        Ok(())
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let elements = self.elements.saturating_sub(current).saturating_add(desired);
-        Ok(self.fits(self.used, elements))
-    }
-
-    fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
-        self.take_back();
-        Ok(())
     }
 }

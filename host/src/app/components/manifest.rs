@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::error::Failure;
 use crate::config::Sha256;
 use crate::plugin::LARGEST_COMPONENT;
+use crate::text::one_line;
 
 /// Most bytes of a manifest: 4 MiB, as the OCI distribution specification asks registries to take.
 pub(super) const MOST_BYTES: u64 = 4 << 20;
@@ -14,6 +15,8 @@ pub(super) const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 /// What tells a component from a container image.
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 const LAYER: &str = "application/wasm";
+/// Bytes kept of a text of a registry in an error.
+const MAX_TEXT: usize = 80;
 
 /// What a manifest says about its component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,17 +48,17 @@ impl Manifest {
         let image: Image =
             serde_json::from_slice(bytes).map_err(|error| not(format!("its manifest cannot be read: {error}")))?;
         if let Some(other) = image.media_type.filter(|kind| kind != IMAGE) {
-            return Err(not(format!("it is `{}`, not one artifact", short(&other))));
+            return Err(not(format!("it is `{}`, not one artifact", one_line(&other, MAX_TEXT))));
         }
         let config = image.config.ok_or_else(|| not("its manifest has no `config`".to_owned()))?;
         if config.media_type != CONFIG {
-            return Err(not(format!("its config is `{}`, not `{CONFIG}`", short(&config.media_type))));
+            return Err(not(format!("its config is `{}`, not `{CONFIG}`", one_line(&config.media_type, MAX_TEXT))));
         }
         let [layer] = &image.layers[..] else {
             return Err(not(format!("it has {} layers, not one", image.layers.len())));
         };
         if layer.media_type != LAYER {
-            return Err(not(format!("its layer is `{}`, not `{LAYER}`", short(&layer.media_type))));
+            return Err(not(format!("its layer is `{}`, not `{LAYER}`", one_line(&layer.media_type, MAX_TEXT))));
         }
         if layer.size > LARGEST_COMPONENT {
             return Err(not(format!("it has {} bytes, more than the {LARGEST_COMPONENT} that are read", layer.size)));
@@ -64,11 +67,6 @@ impl Manifest {
         let component = digest.ok_or_else(|| not("the digest of its layer is no SHA-256".to_owned()))?;
         Ok(Self { component, bytes: layer.size })
     }
-}
-
-/// What a stranger wrote, fit for a line.
-fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 #[cfg(test)]

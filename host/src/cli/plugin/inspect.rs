@@ -8,10 +8,15 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 
 use super::subject::Subject;
+use super::visible_json;
 use crate::app::inspection::{self, Asked, Inspection, Run};
 use crate::cli::OutputArgs;
 use crate::config::Output;
 use crate::plugin::Role;
+use crate::text::one_line;
+
+/// Bytes of a line of the page.
+const LINE: usize = 4096;
 
 /// What `inspect` takes.
 #[derive(Debug, Args)]
@@ -28,7 +33,7 @@ pub(super) async fn run(args: InspectArgs) -> anyhow::Result<ExitCode> {
     let inspection = inspection::inspect(&name, &config).await?;
     let text = match args.output.output.unwrap_or_default() {
         Output::Text => in_words(&inspection),
-        Output::Json => serde_json::to_string(&inspection)? + "\n",
+        Output::Json => visible_json(&serde_json::to_string(&inspection)?) + "\n",
     };
     // Whoever closed our output does not want to know.
     let _ = anstream::stdout().write_all(text.as_bytes());
@@ -112,7 +117,7 @@ struct Page(String);
 impl Page {
     fn line(&mut self, what: &str, text: &str) {
         let bold = Style::new().bold();
-        let _ = writeln!(self.0, "{bold}{what:<12}{bold:#} {}", clean(text));
+        let _ = writeln!(self.0, "{bold}{what:<12}{bold:#} {}", one_line(text, LINE));
     }
 
     fn lines(&mut self, what: &str, texts: &[String]) {
@@ -145,12 +150,7 @@ impl Page {
 
     fn wrong(&mut self, why: &str) {
         let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
-        let why: Vec<String> = why.lines().map(clean).collect();
+        let why: Vec<String> = why.lines().map(|line| one_line(line, LINE)).collect();
         let _ = writeln!(self.0, "{red}{:<12}{red:#} {}", "FAIL", why.join(&format!("\n{:13}", "")));
     }
-}
-
-/// Names in a component are whatever its author wrote: a terminal must not obey them.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }

@@ -11,8 +11,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, json};
 use similar::TextDiff;
 
-use super::inspect::{clean, time};
+use super::inspect::time;
 use super::subject::Subject;
+use super::visible_json;
 use crate::app::recording::Recording;
 use crate::app::routes;
 use crate::app::trial::{self, Said, Summary};
@@ -23,7 +24,7 @@ use crate::files;
 use crate::message::Notification;
 use crate::plugin::CallError;
 use crate::route::plain::Plain;
-use crate::text::count;
+use crate::text::{count, multi_line, one_line};
 
 /// The largest file of `--expect`: 64 MiB, the messages of a long recording.
 const LARGEST_EXPECTED: u64 = 64 << 20;
@@ -112,13 +113,13 @@ impl Form {
                     Ok(passes) => line["accept"] = json!(passes),
                     Err(error) => line["failed"] = failed(error),
                 }
-                format!("{line}\n")
+                visible_json(&line.to_string()) + "\n"
             }
             (Said::Messages(Ok(messages)), Output::Text) => {
                 messages.iter().zip(1..).map(|(message, number)| in_full(number, message)).collect()
             }
             (Said::Messages(Ok(messages)), Output::Json) => {
-                messages.iter().map(|message| format!("{}\n", as_json(message))).collect()
+                messages.iter().map(|message| visible_json(&as_json(message).to_string()) + "\n").collect()
             }
             (Said::Messages(Err(error)), Output::Text) => format!("{}: {error}\n", error.reason()),
             (Said::Messages(Err(error)), Output::Json) => format!("{}\n", json!({ "failed": failed(error) })),
@@ -142,14 +143,14 @@ fn failed(error: &CallError) -> serde_json::Value {
 
 /// A message with all its forms. A terminal must not obey what is in them.
 fn in_full(number: usize, message: &Notification) -> String {
-    let mut text = format!("message {number}\nsubject: {}\n", message.subject);
+    let line = |text: &str| one_line(text, usize::MAX);
+    let mut text = format!("message {number}\nsubject: {}\n", line(&message.subject));
     for (name, value) in &message.fields {
-        text.push_str(&format!("{}: {}\n", clean(name), clean(value)));
+        text.push_str(&format!("{}: {}\n", line(name), line(value)));
     }
     for form in &message.alternatives {
-        let shown = |char: char| if char.is_control() && char != '\n' && char != '\t' { '\u{fffd}' } else { char };
-        let content: String = form.content.trim_end_matches('\n').chars().map(shown).collect();
-        text.push_str(&format!("--- {}\n{content}\n", form.media_type));
+        let content = multi_line(form.content.trim_end_matches('\n'));
+        text.push_str(&format!("--- {}\n{content}\n", line(&form.media_type)));
     }
     text
 }

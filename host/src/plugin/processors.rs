@@ -1,0 +1,106 @@
+//! How guests share the processors: one that runs on goes on in short slices, a few guests at a time.
+//!
+//! A call of a filter takes microseconds and is never interrupted. One that takes longer is interrupted at each tick of the
+//! engine's epoch and waits until it is among the guests that may run on, as many as there are processors. So however many
+//! guests loop, any other task waits behind no more of them than that, for a tick each.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+/// How often the epoch changes while no guest runs long: it wakes a processor.
+const TICK: Duration = Duration::from_millis(20);
+/// How often it changes while one does: the length of a slice.
+const BUSY_TICK: Duration = Duration::from_millis(2);
+/// Ticks until a call is interrupted first: two, so that none is in its first tick, which may be nearly over.
+const FIRST_SLICE: u64 = 2;
+
+/// The processors, and whether guests run long on them.
+#[derive(Debug)]
+pub(super) struct Processors {
+    room: Arc<Semaphore>,
+    is_busy: AtomicBool,
+}
+
+/// The part of one instance in it.
+#[derive(Debug, Clone)]
+pub(super) struct Slices {
+    processors: Arc<Processors>,
+    /// Held while the guest runs in a slice.
+    permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+}
+
+impl Processors {
+    /// Starts the thread that interrupts the guests of an engine; it ends with the engine.
+    ///
+    /// # Errors
+    /// Fails if the system has no thread left.
+    pub(super) fn start(engine: &Engine) -> std::io::Result<Arc<Self>> {
+        let number = thread::available_parallelism().map_or(1, usize::from);
+        let processors = Arc::new(Self { room: Arc::new(Semaphore::new(number)), is_busy: AtomicBool::new(false) });
+        let (engine, ticking) = (engine.weak(), Arc::clone(&processors));
+        thread::Builder::new().name("plugin-ticks".to_owned()).spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                let is_busy = ticking.is_busy.swap(false, Ordering::Relaxed);
+                thread::sleep(if is_busy { BUSY_TICK } else { TICK });
+            }
+        })?;
+        Ok(processors)
+    }
+
+    /// Returns the part of a new instance, whose store is interrupted from now on.
+    pub(super) fn share<T: 'static>(self: &Arc<Self>, store: &mut Store<T>) -> Slices {
+        let slices = Slices { processors: Arc::clone(self), permit: Arc::default() };
+        let of_store = slices.clone();
+        store.epoch_deadline_callback(move |_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(of_store.clone().next()))));
+        Self::begin(store);
+        slices
+    }
+
+    /// Begins a call: the time until the first interruption counts from now.
+    pub(super) fn begin<T>(store: &mut Store<T>) {
+        store.set_epoch_deadline(FIRST_SLICE);
+    }
+}
+
+impl Slices {
+    /// Runs a call for at most `limit`.
+    ///
+    /// # Errors
+    /// Fails if it takes longer.
+    pub(super) async fn run<F: Future>(&self, limit: Duration, call: F) -> Result<F::Output, Elapsed> {
+        let mut call = pin!(call);
+        let in_slices = poll_fn(|context| {
+            let polled = call.as_mut().poll(context);
+            // It ended, waits for something, or makes room.
+            self.end();
+            polled
+        });
+        timeout(limit, in_slices).await
+    }
+
+    /// Makes room for others, then waits for the next slice.
+    async fn next(self) {
+        self.processors.is_busy.store(true, Ordering::Relaxed);
+        self.end();
+        // Tokio's own `yield_now`: it lets the thread look at timers and sockets, also where it runs nothing else.
+        tokio::task::yield_now().await;
+        // Nobody closes the semaphore.
+        let permit = Arc::clone(&self.processors.room).acquire_owned().await.ok();
+        *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+    }
+
+    fn end(&self) {
+        drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
