@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use dockbell::plugin::{CallError, Filter, Formatter, Refused};
 use dockbell_tests::guests::{Guest, batch, event, load};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::task::JoinSet;
 
 const ENDLESS: &str = "(loop $again (br $again)) unreachable";
 const TIMEOUT: Duration = Duration::from_millis(100);
@@ -239,4 +241,32 @@ async fn an_event_of_10_mb_reaches_the_filter_and_a_larger_one_than_its_memory_d
     let mut small = with_memory(&guest, 4 << 20).await.unwrap();
     assert_eq!(small.accept(&large).await, Err(CallError::OutOfMemory(4 << 20)));
     assert_eq!(small.accept(&event()).await, Ok(false));
+}
+
+/// In the worst case all guests share one thread with the tasks that wait for it. What is counted is processor time of that
+/// thread, which other programs on the machine do not change.
+#[tokio::test]
+async fn twenty_looping_guests_give_way_every_few_milliseconds() {
+    let mut guest = Guest::filter();
+    guest.accept(ENDLESS);
+    let plugin = load(&guest.component(), |config| config.timeout = Duration::from_secs(600)).unwrap();
+    let mut looping = JoinSet::new();
+    for _ in 0..20 {
+        let mut filter = Filter::start(Arc::clone(&plugin)).await.unwrap();
+        looping.spawn(async move { filter.accept(&event()).await });
+    }
+    // The scheduler treats a spawned task as it does the others.
+    let waits = tokio::spawn(async {
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            let begun = clock_gettime(ClockId::ThreadCPUTime);
+            tokio::task::yield_now().await;
+            waits.push(Duration::try_from(clock_gettime(ClockId::ThreadCPUTime) - begun).unwrap());
+        }
+        waits.sort();
+        waits
+    });
+    let waits = waits.await.unwrap();
+    println!("a task waits {:?} (median), {:?} (of nine in ten)", waits[20], waits[36]);
+    assert!(waits[36] < Duration::from_millis(40), "{waits:?}");
 }

@@ -1,6 +1,7 @@
 //! What tests of dockbell from the outside need: scripted engines, scripted mail servers, the program as a process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+pub mod attacks;
 pub mod deliver;
 #[cfg(feature = "real")]
 pub mod docker;

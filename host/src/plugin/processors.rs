@@ -6,7 +6,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -20,14 +20,17 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 const TICK: Duration = Duration::from_millis(20);
 /// How often it changes while one does: the length of a slice.
 const BUSY_TICK: Duration = Duration::from_millis(2);
+/// Such ticks after the last interruption of a guest: 100 ms, since guests that run long come again.
+const BUSY_TICKS: u32 = 50;
 /// Ticks until a call is interrupted first: two, so that none is in its first tick, which may be nearly over.
 const FIRST_SLICE: u64 = 2;
 
-/// The processors, and whether guests run long on them.
+/// The processors, and how long guests have run on them.
 #[derive(Debug)]
 pub(super) struct Processors {
     room: Arc<Semaphore>,
-    is_busy: AtomicBool,
+    /// Short ticks that are still to come.
+    busy_ticks: AtomicU32,
 }
 
 /// The part of one instance in it.
@@ -45,14 +48,16 @@ impl Processors {
     /// Fails if the system has no thread left.
     pub(super) fn start(engine: &Engine) -> std::io::Result<Arc<Self>> {
         let number = thread::available_parallelism().map_or(1, usize::from);
-        let processors = Arc::new(Self { room: Arc::new(Semaphore::new(number)), is_busy: AtomicBool::new(false) });
+        let processors = Arc::new(Self { room: Arc::new(Semaphore::new(number)), busy_ticks: AtomicU32::new(0) });
         let (engine, ticking) = (engine.weak(), Arc::clone(&processors));
         thread::Builder::new().name("plugin-ticks".to_owned()).spawn(move || {
             while let Some(engine) = engine.upgrade() {
                 engine.increment_epoch();
                 drop(engine);
-                let is_busy = ticking.is_busy.swap(false, Ordering::Relaxed);
-                thread::sleep(if is_busy { BUSY_TICK } else { TICK });
+                let left = ticking.busy_ticks.load(Ordering::Relaxed);
+                // What a guest sets meanwhile may be lost once: it sets it again at its next interruption.
+                ticking.busy_ticks.store(left.saturating_sub(1), Ordering::Relaxed);
+                thread::sleep(if left > 0 { BUSY_TICK } else { TICK });
             }
         })?;
         Ok(processors)
@@ -91,12 +96,13 @@ impl Slices {
 
     /// Makes room for others, then waits for the next slice.
     async fn next(self) {
-        self.processors.is_busy.store(true, Ordering::Relaxed);
+        self.processors.busy_ticks.store(BUSY_TICKS, Ordering::Relaxed);
         self.end();
-        // Tokio's own `yield_now`: it lets the thread look at timers and sockets, also where it runs nothing else.
-        tokio::task::yield_now().await;
         // Nobody closes the semaphore.
         let permit = Arc::clone(&self.processors.room).acquire_owned().await.ok();
+        // Tokio's own `yield_now`: the task comes again only after the thread had nothing else to do and looked at timers and
+        // sockets. After the permit, or guests would hand it on to each other and keep the thread busy in turn.
+        tokio::task::yield_now().await;
         *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
     }
 
