@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::io::Write;
+use std::time::Duration;
 
 use dockbell::config::SmtpTls;
 use dockbell::deliver::{Failure, Fault as Whose};
@@ -83,7 +84,7 @@ async fn an_accepted_mail_is_not_sent_again_for_the_text_of_the_reply() {
     server.always(Stage::Dot, Fault::Says([b"250 ", GBK, b"\r\n"].concat()));
     let outbox = Post::mail_in(&Place::Memory, &email(server.port()), soon()).await;
     outbox.send("ops", &message(1, "web died")).await;
-    outbox.all_told().await;
+    tokio::time::timeout(Duration::from_secs(20), outbox.all_told()).await.expect("it is delivered");
     assert_eq!((server.mails().len(), server.attempts().len()), (1, 1));
     let stats = outbox.stats("ops").unwrap().borrow().clone();
     assert_eq!((stats.delivered, stats.ambiguous), (1, 0));
