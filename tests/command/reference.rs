@@ -127,3 +127,15 @@ fn what_packages_start_is_a_command_that_exists() {
         assert!(unit.lines().any(|line| line == setting), "{setting}");
     }
 }
+
+/// Cargo forgets `strip` of a profile for a package that the profile has a table of its own for (seen with 1.95).
+#[test]
+fn the_release_profile_strips_the_program_in_its_own_table_too() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml")).unwrap();
+    let table = |name: &str| {
+        manifest.split(&format!("\n[{name}]\n")).nth(1).map(|rest| rest.split("\n[").next().unwrap().to_owned())
+    };
+    let strips = |table: &str| table.lines().any(|line| line == "strip = true");
+    assert!(strips(&table("profile.release").unwrap()));
+    assert!(table("profile.release.package.dockbell").is_none_or(|table| strips(&table)));
+}
