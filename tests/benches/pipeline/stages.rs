@@ -11,7 +11,7 @@ use dockbell::app::own::Own;
 use dockbell::app::recorder::{Inlet, Inlets, Recorder};
 use dockbell::app::teller::{Shared, Teller};
 use dockbell::config::{GroupBy, OnError, PluginConfig, RouteConfig};
-use dockbell::deliver::{Alarm, Outbox, Retry, Sinks};
+use dockbell::deliver::{Alarm, Outbox, Retry, Sink, Sinks};
 use dockbell::engine::{Batch, Engine, Span, parse, read};
 use dockbell::event::Event;
 use dockbell::plugin::{Filter, Plugin, Runtime};
@@ -137,7 +137,7 @@ pub(crate) async fn whole(lines: &[Bytes]) -> Duration {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&Place::Directory(folder.path().to_owned()), &Options::default()).unwrap().store;
     let alarm = Alarm::new(|trouble| panic!("{trouble:?}"));
-    let outbox = Arc::new(Outbox::start(store.clone(), vec![], Retry::default(), &alarm));
+    let outbox = Arc::new(Outbox::start(store.clone(), Vec::<(String, Sink)>::new(), Retry::default(), &alarm));
     let (own, _) = Own::new();
     let shared = Shared { store: store.clone(), outbox, sinks: Arc::new(Sinks::new([])), own };
     let teller = Teller::open(route, &[], shared).await.unwrap();

@@ -101,12 +101,16 @@ fn a_memory_that_is_full_and_begins_with_something_new_is_a_gap_though_there_is_
         let position = EngineCursor { last_nanos: Some(100 * SECOND), ..EngineCursor::default() };
         let mut cursor = Cursor::resume(position);
         cursor.connected(at(500), true);
-        (0..count).for_each(|number| drop(cursor.take(&event("b", 300 + number))));
+        for number in 0..count {
+            cursor.take(&event("b", 300 + number));
+        }
         let names: Vec<_> = (0..count).map(|number| ("b", 300 + number)).collect();
         // Killed before it was decided.
         let mut next = later(&mut cursor, &names);
         next.connected(at(501), true);
-        (0..count).for_each(|number| drop(next.take(&event("b", 300 + number))));
+        for number in 0..count {
+            next.take(&event("b", 300 + number));
+        }
         for mut cursor in [cursor, next] {
             let between = OpenGap { from: 100 * SECOND, to: Some(300 * SECOND) };
             let finding = if count == 3 { Finding::Missing(between) } else { Finding::Unproven(between) };
