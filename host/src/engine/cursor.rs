@@ -91,7 +91,7 @@ struct Replay {
 /// What a replay has shown of the time before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// Nothing was to be shown: the connection was the first one.
+    /// Nothing was to be shown any more: the connection was the first one, or the last known event came again.
     Nothing,
     /// Nothing is missing, which the stored position does not say yet.
     Whole,
@@ -136,7 +136,9 @@ impl Cursor {
     pub fn position(&mut self) -> Moved {
         let anchor = self.open.map_or_else(|| self.anchor(), |open| open.anchor);
         let keys = std::mem::take(&mut self.fresh);
-        Moved { engine_id: None, last_nanos: self.last, anchor, keys, gap: self.open.map(|open| open.gap) }
+        // Where no event was read yet, the next run begins where this one is.
+        let last_nanos = self.last.or(self.sure);
+        Moved { engine_id: None, last_nanos, anchor, keys, gap: self.open.map(|open| open.gap) }
     }
 
     /// What the engine must still know when it is asked the next time.

@@ -18,6 +18,10 @@ fn gap(from: i64, to: Option<i64>) -> Finding {
     Finding::Missing(OpenGap { from: from * SECOND, to: to.map(|to| to * SECOND) })
 }
 
+fn is_missing(replayed: Option<Replayed>) -> bool {
+    matches!(replayed.unwrap().finding, Finding::Missing(_))
+}
+
 /// The cursor of the next run, where the position was stored with these events.
 fn later(cursor: &mut Cursor, events: &[(&str, i64)]) -> Cursor {
     let Moved { last_nanos, anchor, gap, .. } = cursor.position();
@@ -54,7 +58,7 @@ fn what_is_repeated_is_known_and_what_is_not_is_late() {
     assert_eq!(cursor.take(&event("b", 150)), Verdict::Late);
     assert_eq!(cursor.take(&event("c", 200)), Verdict::New);
     assert_eq!(cursor.take(&event("c", 200)), Verdict::Known, "out of the memory and live");
-    assert_eq!(cursor.replayed(None).unwrap().finding, Finding::Whole);
+    assert!(!is_missing(cursor.replayed(None)));
     assert_eq!(cursor.replayed(None), None);
 }
 
@@ -92,7 +96,7 @@ fn a_gap_that_is_not_decided_is_part_of_the_position_with_its_times() {
     let mut cursor = later(&mut cursor, &[("a", 100), ("b", 150)]);
     cursor.connected(at(600), true);
     cursor.take(&event("b", 150));
-    assert_eq!(cursor.replayed(None).unwrap().finding, Finding::Whole, "it is told once");
+    assert!(!is_missing(cursor.replayed(None)), "it is told once");
 }
 
 #[test]
@@ -173,12 +177,12 @@ fn a_replay_ends_with_the_first_event_that_is_surely_new() {
 #[test]
 fn what_the_engine_forgot_is_told_once_however_often_the_program_starts_again() {
     let mut cursor = again();
-    assert!(cursor.replayed(None).unwrap().finding != Finding::Whole);
+    assert!(is_missing(cursor.replayed(None)));
     let next = later(&mut cursor, &[("a", 100)]);
     cursor.disconnected(at(300));
     for mut cursor in [cursor, next] {
         cursor.connected(at(400), true);
-        assert_eq!(cursor.replayed(None).unwrap().finding, Finding::Whole);
+        assert!(!is_missing(cursor.replayed(None)));
         cursor.take(&event("b", 401));
         assert!(cursor.position().anchor.is_some());
     }
