@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use dockbell::deliver::{Failure, Fault};
-use dockbell_tests::deliver::{hook, message, only_failure, webhook_to};
+use dockbell::store::Place;
+use dockbell_tests::deliver::{Post, hook, message, only_failure, soon, webhook_to};
 use dockbell_tests::http_server::{Reply, ScriptedHttp};
 
 const SIX_HOURS: Duration = Duration::from_hours(6);
@@ -147,4 +148,19 @@ async fn an_accepted_message_stays_accepted_whatever_comes_behind_the_status() {
         let sealed = sink.seal(&message(1, "web died")).unwrap();
         assert_eq!(sink.deliver(&sealed).await.failed, [], "{rest:?}");
     }
+}
+
+#[tokio::test]
+async fn a_dead_letter_says_how_to_mend_it() {
+    let receiver = ScriptedHttp::start().await;
+    receiver.always(Reply::status(301, "Location: https://example.com/\r\n", ""));
+    let config = webhook_to(&receiver.url("/hook"));
+    let outbox = Post::start(&Place::Memory, "hook", [hook(&config), hook(&config)], soon()).await;
+    let message = message(1, "web died");
+    outbox.send("hook", &message).await;
+    outbox.stats("hook").unwrap().wait_for(|stats| stats.refused == 1).await.unwrap();
+    outbox.all_told().await;
+    let letter = outbox.store.letters(message.id).await.unwrap().remove(0);
+    let error = letter.recipients[0].error.as_deref().unwrap_or_default();
+    assert!(error.contains("301 Moved Permanently") && error.contains("\nhint: no redirect is followed"), "{error}");
 }
