@@ -74,10 +74,11 @@ fn assert_is_a_mail_within_the_limits(mail: &[u8]) {
 
 #[test]
 fn no_text_costs_more_than_in_proportion_to_its_length() {
-    let pieces =
-        ["\n", "\r\n", " \n", "x", "a b ", "\t", "=", "@", "<@1>", "&", "ä", "🦀", "\u{200b}", "\x1b[1m", "\"\\"];
+    let shapes = ["\n", "\r\n", "x", "@", "&", "🦀"];
+    let of_mails = [" \n", "a b ", "\t", "=", "ä", "\u{200b}", "\x1b[1m"];
     for (name, sink) in sinks() {
-        for piece in pieces {
+        let more = if name == "email" { &of_mails[..] } else { &[] };
+        for piece in shapes.iter().chain(more) {
             is_in_proportion(&format!("{piece:?} in {name}"), |times| drop(sink.seal(&made_of(piece, times * 32_000))));
         }
     }
