@@ -235,7 +235,7 @@ async fn a_formatter_that_fails_is_replaced_by_plain_text_that_says_why() {
     ] {
         let mut formatter = RouteFormatter::start(loaded(&guest), plain()).await.unwrap();
         for _ in 0..2 {
-            let made = formatter.format(batch(3)).await;
+            let made = formatter.format(batch(3), None).await;
             assert_eq!(made.len(), 1);
             let (subject, text) = (&made[0].subject, made[0].text());
             assert_eq!(subject, "[host] 3 events: 3 container die");
@@ -254,6 +254,6 @@ async fn a_formatter_that_fails_once_makes_the_next_message_again() {
         "(if (i32.eq (local.get $total) (i32.const 1)) (then unreachable)) (call $message {subject} {text})"
     ));
     let mut formatter = RouteFormatter::start(loaded(&guest), plain()).await.unwrap();
-    assert!(formatter.format(batch(1)).await[0].subject.starts_with("[host] "));
-    assert_eq!(formatter.format(batch(2)).await[0].subject, "made by the guest");
+    assert!(formatter.format(batch(1), None).await[0].subject.starts_with("[host] "));
+    assert_eq!(formatter.format(batch(2), None).await[0].subject, "made by the guest");
 }
