@@ -91,21 +91,21 @@ async fn a_million_messages_or_100_mb_of_text_are_stopped_while_they_are_copied(
 #[tokio::test]
 async fn a_subject_is_one_line_without_control_characters() {
     let injected = subject(b"trouble\r\nBcc: everyone@example.com\x1b[2J\0").await;
-    assert_eq!(injected.unwrap(), "trouble  Bcc: everyone@example.com [2J");
+    assert_eq!(injected.unwrap(), "trouble  Bcc: everyone@example.com\u{fffd}[2J\u{fffd}");
     assert_eq!(subject("\u{85}\t trouble \n".as_bytes()).await.unwrap(), "trouble");
 }
 
 #[tokio::test]
 async fn a_message_needs_a_subject() {
-    for empty in ["", "  ", "\r\n\0\x07"] {
+    for empty in ["", "  ", "\r\n\0\x07", "\u{200b}\u{202e}"] {
         assert_eq!(subject(empty.as_bytes()).await, bad("a message has no subject"), "{empty:?}");
     }
 }
 
 #[tokio::test]
 async fn a_long_subject_is_cut_between_characters() {
-    assert_eq!(subject("é".repeat(1000).as_bytes()).await.unwrap(), "é".repeat(450));
-    assert_eq!(subject(format!("x{}", "é".repeat(1000)).as_bytes()).await.unwrap().len(), 899);
+    assert_eq!(subject("é".repeat(1000).as_bytes()).await.unwrap(), format!("{}…", "é".repeat(448)));
+    assert_eq!(subject(format!("x{}", "é".repeat(1000)).as_bytes()).await.unwrap().len(), 900);
     let mut guest = Guest::formatter();
     let text = guest.text("text");
     guest.format(&format!(
@@ -113,7 +113,7 @@ async fn a_long_subject_is_cut_between_characters() {
          (call $message (i32.const 65536) (i32.const 10000000) {text})"
     ));
     let made = started(&guest).await.format(&batch(1)).await.unwrap();
-    assert_eq!(made[0].subject, "x".repeat(900));
+    assert_eq!(made[0].subject, format!("{}…", "x".repeat(897)));
 }
 
 #[tokio::test]
@@ -283,8 +283,8 @@ async fn a_log_line_is_one_line_and_cut_at_4_kib() {
     let (forged, long) = (guest.text("one\r\nERROR two\x1b[2J"), guest.text(&"é".repeat(5_000)));
     let body = format!("(call $log (i32.const 2) {forged}) (call $log (i32.const 2) {long})");
     talker(&mut guest, &body).await.accept(&event()).await.unwrap();
-    let long = format!("INFO plugin: {}… plugin=\"guest\"", "é".repeat(2048));
-    assert_eq!(log.lines(), ["INFO plugin: one  ERROR two [2J plugin=\"guest\"".to_owned(), long]);
+    let long = format!("INFO plugin: {}… plugin=\"guest\"", "é".repeat(2046));
+    assert_eq!(log.lines(), ["INFO plugin: one  ERROR two\u{fffd}[2J plugin=\"guest\"".to_owned(), long]);
 }
 
 #[tokio::test]

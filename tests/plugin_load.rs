@@ -153,7 +153,7 @@ fn a_plugin_that_lacks_an_interface_is_told_which() {
     let without_setup = refusal(&Guest::exporting(&["filter"]).component());
     assert_says(
         &without_setup,
-        &["lacks the export `dockbell:plugin/setup@0.1.0`", "it exports dockbell:plugin/filter"],
+        &["lacks the export `dockbell:plugin/setup@0.1.0`", "it exports `dockbell:plugin/filter"],
     );
     let only_setup = refusal(&Guest::exporting(&["setup"]).component());
     assert_says(&only_setup, &["`dockbell:plugin/filter@0.1.0` or `dockbell:plugin/formatter@0.1.0`", "\nhint: "]);

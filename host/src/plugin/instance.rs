@@ -15,7 +15,7 @@ use super::state::State;
 use super::v0_1;
 use crate::event::Event;
 use crate::message::{Batch, Notification};
-use crate::text::one_line;
+use crate::text::{is_hidden, one_line};
 
 /// Messages that a formatter may make of one batch.
 const MAX_NOTIFICATIONS: usize = 16;
@@ -297,10 +297,10 @@ fn check(mut notifications: Vec<Notification>) -> Result<Vec<Notification>, Call
         if bytes > MAX_FIELD_BYTES {
             return bad(format!("the fields of a message have {bytes} bytes, at most {MAX_FIELD_BYTES} are allowed"));
         }
-        notification.subject = one_line(&notification.subject, MAX_SUBJECT);
-        if notification.subject.is_empty() {
+        if notification.subject.chars().all(|c| is_hidden(c) || c.is_whitespace()) {
             return bad("a message has no subject".to_owned());
         }
+        notification.subject = one_line(&notification.subject, MAX_SUBJECT);
         if notification.alternative("text/plain").is_none() {
             return bad("a message has no `text/plain` form".to_owned());
         }
