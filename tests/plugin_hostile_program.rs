@@ -90,7 +90,9 @@ async fn survive(attack: Attack) {
     let took = asked.elapsed();
     assert!(took < GRACE + SLACK, "the stop took {took:?}\n{}", ended.log);
     assert!(ended.status.code().is_some(), "{}", ended.log);
-    assert!(!ended.log.contains("the formatter failed"), "{}", ended.log);
+    if attack.to == "ops" {
+        assert!(!ended.log.contains("the formatter failed"), "the attack did not take place: {}", ended.log);
+    }
 }
 
 /// The most memory that the program had, in bytes.
@@ -132,5 +134,5 @@ async fn a_filter_that_fills_bodies_and_sends_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_formatter_whose_messages_are_empty_lines() {
     let (role, to) = ("formatter = \"bad\"", "ops");
-    survive(Attack { role, to, ..Attack::filter(formats_empty_lines(), "") }).await;
+    survive(Attack { role, to, ..Attack::filter(formats_empty_lines(), "timeout = \"10s\"") }).await;
 }

@@ -8,7 +8,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 
 use super::error::{CallError, Refused, outside};
-use super::processors::{Processors, Slices};
+use super::processors::Slices;
 use super::runtime::{Plugin, Role};
 use super::sandbox::{HOSTCALL_BYTES, RESOURCES, Sandbox};
 use super::state::State;
@@ -91,7 +91,7 @@ impl Filter {
     pub async fn accept(&mut self, event: &Event) -> Result<bool, CallError> {
         let limit = self.0.plugin.timeout;
         let live = self.0.live().await?;
-        Processors::begin(&mut live.store);
+        live.slices.begin(&mut live.store);
         let outcome = if let Some((guest, packed)) = &mut live.packed {
             live.slices.run(limit, v0_1::accept_packed(guest, &mut live.store, event, packed)).await
         } else if let Some(guest) = &live.filter {
@@ -140,7 +140,7 @@ impl Formatter {
         let limit = self.0.plugin.timeout;
         let live = self.0.live().await?;
         let Some(guest) = &live.formatter else { return Err(CallError::BadAnswer("it is no formatter".to_owned())) };
-        Processors::begin(&mut live.store);
+        live.slices.begin(&mut live.store);
         let outcome = live.slices.run(limit, v0_1::format(guest, &mut live.store, batch)).await;
         check(self.0.end_call(outcome)?)
     }
@@ -217,7 +217,7 @@ impl Live {
             store,
             slices,
         };
-        Processors::begin(&mut live.store);
+        live.slices.begin(&mut live.store);
         let outcome = live.slices.run(plugin.timeout, setup.call_configure(&mut live.store, &plugin.config)).await;
         live.end_call(outcome, plugin)?;
         Ok(live)
