@@ -111,8 +111,9 @@ async fn a_stop_does_not_wait_for_an_engine_that_never_answers() {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
     assert!(!ended.log.contains("no answer to"), "{}", ended.log);
     rig.engine.stall(false);
-    rig.start().await.terminate();
+    let program = rig.start().await;
     rig.wait_told(|told| total(told) == 1).await;
+    program.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread")]
