@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell::config::{FileConfig, Rate, SinkConfig};
@@ -25,7 +26,8 @@ async fn deliver(count: u128, rate: Option<Rate>) -> (Duration, String) {
     let store = Store::open(&place, &Options::default()).unwrap().store;
     let sinks = Sinks::new([("file".to_owned(), open())]);
     for number in 0..count {
-        let messages = sinks.seal("file", &[message(number, &format!("message {number}"))], None);
+        let messages = Arc::from([message(number, &format!("message {number}"))]);
+        let messages = sinks.seal("file", &messages, None).await;
         store.seal(Seal { messages, ..Seal::default() }).await.unwrap();
     }
     let begun = Instant::now();
