@@ -53,11 +53,10 @@ async fn types_actions_and_scopes_that_nobody_knows_are_kept() {
 #[tokio::test]
 async fn a_poisonous_line_is_told_and_the_next_event_comes() {
     let truncated = br#"{"Type":"container","Action":"di"#;
-    let poison: [&[u8]; 7] = [
+    let poison: [&[u8]; 6] = [
         truncated,
         b"\0\0\0",
         b"[1,2]",
-        b"null",
         br#"{"message":"proxy error"}"#,
         b"{\"Type\":\"container\",\"Action\":\"die\x01\"}",
         b"\x1b[31m<html>",

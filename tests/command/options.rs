@@ -28,7 +28,7 @@ fn an_outbox_before_the_first_start_is_empty_and_no_error() {
 fn options_that_a_subcommand_does_not_share_are_refused_before_it() {
     let ended = run(&["--since", "1h", "check"], |_| {});
     assert_eq!(ended.status.code(), Some(2), "{}", ended.log);
-    assert!(ended.log.contains("--since cannot be used before a subcommand"), "{}", ended.log);
+    assert!(ended.log.contains("--since cannot be used before this subcommand"), "{}", ended.log);
 }
 
 #[test]

@@ -100,7 +100,7 @@ Exit codes:
 #[derive(Debug, Args)]
 struct ConfigArgs {
     /// The configuration file [default: $DOCKBELL_CONFIG, /etc/dockbell/dockbell.toml]
-    #[arg(long, short, value_name = "FILE", global = true)]
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
@@ -163,12 +163,33 @@ pub fn main() -> ExitCode {
 
 /// Returns what was asked for. Of the options before a subcommand only `--config` and `--state` are for it, too.
 fn command(cli: Cli) -> Command {
-    match (cli.command, cli.watch.first_own()) {
-        (None, _) => Command::Watch(cli.watch),
-        (Some(command), None) => command,
-        (Some(_), Some(option)) => {
-            let message = format!("{option} cannot be used before a subcommand\n\ntip: write it behind the subcommand");
-            Cli::command().error(ErrorKind::ArgumentConflict, message).exit()
+    let Some(mut command) = cli.command else { return Command::Watch(cli.watch) };
+    let misplaced = match (cli.watch.first_own(), cli.watch.config.config) {
+        (None, None) => return command,
+        (None, Some(file)) => match command.config() {
+            Some(args) => {
+                args.config.get_or_insert(file);
+                return command;
+            }
+            None => "--config",
+        },
+        (Some(option), _) => option,
+    };
+    let message = format!(
+        "{misplaced} cannot be used before this subcommand\n\ntip: write it behind the subcommand, if it has that option"
+    );
+    Cli::command().error(ErrorKind::ArgumentConflict, message).exit()
+}
+
+impl Command {
+    /// Where its configuration comes from, if it reads one. The `--config` of plugin commands is another: a plugin's.
+    const fn config(&mut self) -> Option<&mut ConfigArgs> {
+        match self {
+            Self::Watch(args) => Some(&mut args.config),
+            Self::Replay(args) => Some(&mut args.config),
+            Self::Check(args) => Some(&mut args.config),
+            Self::Send(args) => Some(&mut args.config),
+            _ => None,
         }
     }
 }

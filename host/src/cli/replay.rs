@@ -18,7 +18,7 @@ pub(super) struct ReplayArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(super) config: ConfigArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]

@@ -22,7 +22,7 @@ pub(super) struct SendArgs {
     #[arg(long, value_name = "SINK")]
     to: Option<String>,
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(super) config: ConfigArgs,
 }
 
 /// Sends a test message to one sink, as any other message is sent, and says what became of it.

@@ -21,7 +21,7 @@ const REPORTS: &str = "reports";
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(super) config: ConfigArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
