@@ -30,7 +30,7 @@ const PROGRESS: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(super) config: ConfigArgs,
     #[command(flatten)]
     state: StateArgs,
     #[command(flatten)]
