@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use dockbell::config::{GroupBy, RouteConfig};
 use dockbell::event::{Event, Fact};
+use dockbell::lifecycle::QUIET;
 use dockbell::message::{Batch, Phase};
 use dockbell::route::collected::EDGE;
 use dockbell::route::group::{Digest, Turn};
@@ -53,7 +54,8 @@ struct World {
     store: Store,
     digest: Digest,
     now: Timestamp,
-    journal: Vec<(u64, Option<Arc<Event>>, Timestamp)>,
+    /// With the number of each event, whether it is wanted, and when it came.
+    journal: Vec<(u64, (Arc<Event>, bool), Timestamp)>,
     owed: BTreeMap<&'static str, Vec<Owed>>,
     /// When each container was told of last, but for closing words.
     told: BTreeMap<&'static str, Timestamp>,
@@ -136,7 +138,7 @@ impl World {
             time_nanos: i64::try_from(seq).unwrap(),
             ..Event::default()
         });
-        self.journal.push((seq, wanted.then(|| Arc::clone(&event)), self.now));
+        self.journal.push((seq, (Arc::clone(&event), wanted), self.now));
         if wanted {
             let RouteConfig { settle, window, .. } = self.config;
             let quiet = self.told.get(name).is_none_or(|told| self.now > *told + window);
@@ -153,8 +155,9 @@ impl World {
     /// What the route does with an event of the journal.
     fn take(&mut self, seq: u64) {
         let (_, event, received) = &self.journal[usize::try_from(seq).unwrap() - 1];
-        if let Some(event) = event {
-            self.digest.add(seq, event, *received);
+        match event {
+            (event, true) => self.digest.add(seq, event, *received),
+            (event, false) => self.digest.pass(seq, event, *received),
         }
         self.digest.reach(seq);
     }
@@ -216,14 +219,32 @@ impl World {
         for owed in &owed {
             assert!(self.now <= owed.latest, "{} is late: it was due at {}", owed.seq, owed.latest);
         }
-        if batch.phase == Phase::Closing {
-            assert!(owed.is_empty() && name == "looping");
+        if !batch.notes.is_empty() {
+            self.judge_end(name, batch);
+        }
+        if owed.is_empty() {
+            assert!(!batch.notes.is_empty(), "a message that says nothing: {batch:?}");
             return;
         }
-        assert!(!owed.is_empty(), "a message without events: {batch:?}");
+        assert_ne!(batch.phase, Phase::Closing, "{batch:?}");
         if let Some(before) = self.told.insert(name, self.now) {
             assert!(self.now >= before + self.config.window, "{name} was told at {before}, and now: {}", self.now);
         }
+    }
+
+    /// The end of a restart loop is told: nothing has happened for ten minutes, and what was last seen says how it ended.
+    fn judge_end(&self, name: &str, batch: &Batch) {
+        let last = self.journal.iter().rev().find(|(_, (event, _), _)| event.who() == "looping");
+        let (_, (last, _), received) = last.unwrap();
+        let is_up = last.action == "start";
+        let said = if is_up { "looping: up for " } else { "looping: stopped restarting after " };
+        assert!(name == "looping" && batch.notes.len() == 1 && batch.notes[0].starts_with(said), "{batch:?}");
+        assert_eq!(batch.phase == Phase::Closing, is_up && batch.total == 0);
+        assert!(
+            self.went_back || self.now >= *received + QUIET,
+            "{received} was the last event, and now: {}",
+            self.now
+        );
     }
 
     /// Another process takes up what the store holds.
@@ -253,6 +274,7 @@ impl World {
             (from..=to).for_each(|seq| self.take(seq));
             self.tell_due().await;
         }
+        self.digest.caught_up(self.now);
         self.wait(Duration::ZERO).await;
     }
 

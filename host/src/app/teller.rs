@@ -120,8 +120,10 @@ impl Teller {
     /// Reads from the journal what did not come through the queue; not all of it when it is to leave.
     async fn catch_up(&mut self, through: u64, leave: &CancellationToken) -> Result<(), StoreError> {
         if through <= self.route.reached() {
+            self.route.caught_up(Timestamp::now());
             return Ok(());
         }
+        self.route.falls_behind();
         let mut backlog = Backlog::new(&self.shared.store, self.route.reached(), through);
         while let Some(stored) = backlog.next().await? {
             for Stored { received, events, last } in stored {
@@ -137,6 +139,7 @@ impl Teller {
             self.tell_due(Timestamp::now()).await?;
         }
         self.route.reach(through);
+        self.route.caught_up(Timestamp::now());
         Ok(())
     }
 

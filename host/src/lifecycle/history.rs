@@ -1,10 +1,14 @@
 //! How a container fared under its name: restarts, loops, and how long trouble lasts.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// How far back restarts count, and how long a container must run for earlier trouble to be over: ten minutes. Docker waits
 /// at most one minute between restarts (moby `restartmanager`), so a loop at its slowest shows many in that time.
 const MEMORY_NANOS: i64 = 600 * 1_000_000_000;
+
+/// How long a container that restarted again and again must neither start nor end until the loop is over.
+pub const QUIET: Duration = Duration::from_nanos(MEMORY_NANOS.unsigned_abs());
 
 /// So many restarts within ten minutes are a loop.
 const LOOP: usize = 3;

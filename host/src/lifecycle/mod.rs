@@ -22,6 +22,7 @@ use compact_str::CompactString;
 use crate::event::{Event, Fact};
 use container::Container;
 use history::History;
+pub use history::QUIET;
 pub use known::{Containers, Known};
 use recent::Recent;
 

@@ -1,12 +1,15 @@
 //! When events are told: the first at once, what follows in one digest per window.
 
+mod loops;
+mod watched;
+mod window;
+
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::collected::Collected;
 use super::room::Room;
@@ -16,6 +19,9 @@ use crate::event::{Event, Fact};
 use crate::message::{Batch, Phase};
 use crate::store::groups::Groups;
 use crate::store::{GroupChange, GroupRow};
+use loops::Loops;
+use watched::Watched;
+use window::{Stored, Window};
 
 /// Groups that may be open at once in a route; what comes beyond shares one group. Whoever names containers decides how
 /// many groups there are, so there must be an end.
@@ -55,6 +61,8 @@ pub struct Digest {
     by_before: Vec<GroupBy>,
     /// What time it was when the due times were looked at last.
     looked_at: Option<Timestamp>,
+    /// Since when nothing is missed.
+    watched: Watched,
 }
 
 #[derive(Debug)]
@@ -65,16 +73,34 @@ struct Group {
     first: Option<u64>,
     /// Whether something is broken among what waits.
     trouble: bool,
+    /// The restart loops that were told, or are told next.
+    loops: Loops,
+    /// Sequence number of the first event that is noted in `loops` and not stored with them.
+    noted: Option<u64>,
 }
 
 impl Group {
-    fn new(state: State, room: &Room) -> Self {
-        Self { state, collected: Collected::within(room), first: None, trouble: false }
+    fn new(state: State, loops: Loops, room: &Room) -> Self {
+        Self { state, collected: Collected::within(room), first: None, trouble: false, loops, noted: None }
     }
 
-    fn add(&mut self, seq: u64, event: &Arc<Event>) {
+    /// Adds an event; returns whether it only says that a known loop goes on.
+    fn add(&mut self, seq: u64, event: &Arc<Event>, now: Timestamp) -> bool {
+        self.note(seq, event, now);
         self.collected.add(event);
         self.first.get_or_insert(seq);
+        self.loops.tell(seq, event, now)
+    }
+
+    /// Takes in what an event says about a known loop.
+    fn note(&mut self, seq: u64, event: &Event, now: Timestamp) {
+        if loops::matters(event) && self.loops.note(seq, event, now) {
+            self.noted.get_or_insert(seq);
+        }
+    }
+
+    fn waits_since(&self) -> Option<u64> {
+        self.first.into_iter().chain(self.noted).min()
     }
 }
 
@@ -95,21 +121,6 @@ enum State {
     Open(Window),
 }
 
-/// Stored as JSON while the window runs; what it brings is in the journal.
-#[derive(Debug, Serialize, Deserialize)]
-struct Window {
-    length: Duration,
-    /// Who restarted again and again in the windows before.
-    loops: BTreeSet<String>,
-    /// Events told since those loops began.
-    told: u32,
-    /// Whether this window brought anything but these loops.
-    fresh: bool,
-    /// Whether the message that began this window told that something is broken.
-    #[serde(default)]
-    trouble: bool,
-}
-
 impl Digest {
     /// The digests of a route at the pace that its configuration says.
     #[must_use]
@@ -126,13 +137,15 @@ impl Digest {
             told_before: HashMap::new(),
             by_before: Vec::new(),
             looked_at: None,
+            watched: Watched::default(),
         }
     }
 
     /// Goes on where an earlier run was: the route had settled all events up to `settled`, and these were its groups. The
-    /// events behind `settled` are to be added again.
+    /// events behind `settled` are to be added again; then call [`caught_up`](Self::caught_up).
     pub fn restore(&mut self, settled: u64, rows: Vec<GroupRow>) {
         self.reached = settled;
+        self.watched.restore();
         for GroupRow { key, state, due, sealed_through } in rows {
             if sealed_through > settled {
                 self.told_before.insert(key.clone(), sealed_through);
@@ -142,7 +155,7 @@ impl Digest {
                 }
             }
             let Some(due) = due else { continue };
-            let Ok(window) = serde_json::from_str(&state) else {
+            let Ok(Stored { window, restarting }) = serde_json::from_str(&state) else {
                 tracing::error!(
                     route = &*self.route,
                     group = key,
@@ -150,8 +163,19 @@ impl Digest {
                 );
                 continue;
             };
-            self.groups.put(key, Group::new(State::Open(window), &self.room), due);
+            let state = State::Open(window.into_owned());
+            self.groups.put(key, Group::new(state, restarting.into_owned(), &self.room), due);
         }
+    }
+
+    /// Older events are to be added now, and groups may be due meanwhile: no restart loop is judged before all of them are.
+    pub fn falls_behind(&mut self) {
+        self.watched.fall_behind();
+    }
+
+    /// All events that came until `now` were added.
+    pub fn caught_up(&mut self, now: Timestamp) {
+        self.watched.catch_up(now);
     }
 
     /// Sequence number of the last event that was looked at.
@@ -168,10 +192,10 @@ impl Digest {
         }
     }
 
-    /// Up to where every event was told or was not wanted.
+    /// Up to where every event was told or was not wanted, and is not needed to know how a restart loop ends.
     #[must_use]
     pub fn settled(&self) -> u64 {
-        let waiting = self.groups.iter().filter_map(|group| group.first).min();
+        let waiting = self.groups.iter().filter_map(Group::waits_since).min();
         waiting.map_or(self.reached, |first| (first - 1).min(self.reached))
     }
 
@@ -180,6 +204,9 @@ impl Digest {
     pub fn clamp_due(&mut self, now: Timestamp) {
         let Pace::Windows { settle, window_max, .. } = self.pace else { return };
         let went_back = self.looked_at.replace(now).is_none_or(|before| now < before);
+        if went_back {
+            self.watched.clamp(now);
+        }
         // Events that came before the clock was set may be read from the journal after it.
         let longest = after(now, settle.max(window_max));
         if went_back || self.groups.last_due().is_some_and(|last| last > longest) {
@@ -210,31 +237,52 @@ impl Digest {
         self.groups.next_due().filter(|due| *due < Timestamp::MAX)
     }
 
+    /// Takes in an event that is not wanted: it may say how a restart loop goes on that was told.
+    pub fn pass(&mut self, seq: u64, event: &Event, now: Timestamp) {
+        self.watched.note(event, now);
+        if self.groups.is_empty() || !loops::matters(event) {
+            return;
+        }
+        let key = self.open_key(event);
+        if let Some((group, _)) = self.groups.get_mut(&key) {
+            group.note(seq, event, now);
+        }
+    }
+
+    /// The key of the group that an event belongs to.
+    fn open_key(&mut self, event: &Event) -> Cow<'static, str> {
+        let key = key(self.by, event);
+        if self.groups.len() >= MAX_GROUPS && self.groups.get_mut(&key).is_none() {
+            return Cow::Owned(format!("{}:", self.by.name()));
+        }
+        key
+    }
+
     /// Adds the event number `seq` to its group, at the time `now`.
     pub fn add(&mut self, seq: u64, event: &Arc<Event>, now: Timestamp) {
-        let mut key = key(self.by, event);
+        self.watched.note(event, now);
         if !self.told_before.is_empty() && self.was_told(seq, event) {
             return;
         }
-        if self.groups.len() >= MAX_GROUPS && self.groups.get_mut(&key).is_none() {
-            key = Cow::Owned(format!("{}:", self.by.name()));
-        }
+        let key = self.open_key(event);
         if let Some((group, due)) = self.groups.get_mut(&key) {
             let is_worse = is_trouble(event) && !std::mem::replace(&mut group.trouble, true);
-            group.add(seq, event);
+            let is_known_loop = group.add(seq, event, now);
             let sooner = match &mut group.state {
-                State::Settling => None,
-                // What was received before the last message waits as long as what came right behind it.
-                State::Open(window) => window.saw(event, is_worse, self.pace, now.max(window.opened(due))),
+                State::Open(window) if !is_known_loop => {
+                    // What was received before the last message waits as long as what came right behind it.
+                    window.saw(is_worse, self.pace, now.max(window.opened(due)))
+                }
+                _ => None,
             };
             if let Some(sooner) = sooner.filter(|sooner| *sooner < due) {
                 self.groups.set_due(&key, sooner);
             }
             return;
         }
-        let mut group = Group::new(State::Settling, &self.room);
+        let mut group = Group::new(State::Settling, Loops::default(), &self.room);
         group.trouble = is_trouble(event);
-        group.add(seq, event);
+        group.add(seq, event, now);
         let due = match self.pace {
             Pace::Windows { settle, .. } => after(now, settle),
             Pace::AtEnd => Timestamp::MAX,
@@ -279,88 +327,40 @@ impl Digest {
         self.told_before.get(key).map_or(self.reached, |told| self.reached.max(*told))
     }
 
-    /// A group's time has come: tell what it has, and open the next window or let it go.
+    /// A group's time has come: tell what it has and how its loops ended, and open the next window or let it go.
     fn advance(&mut self, key: String, mut group: Group, now: Timestamp) -> Turn {
         let told = group.collected.total();
+        let ended = group.loops.take_ended(&self.watched, now);
+        let has_recovered = group.loops.is_empty() && ended.iter().all(|loop_| loop_.recovered);
+        let looping = !group.loops.is_empty();
         let (phase, mut next) = match (group.state, self.pace) {
             (State::Settling, Pace::Windows { window, .. }) => (Phase::First, Window::new(window)),
+            // Whether the loops have ended is not known before they were quiet for long enough.
             (State::Open(window), Pace::Windows { .. }) if told == 0 => {
-                return Turn { batch: window.close(&self.route, &key), change: self.over(key) };
+                (if has_recovered { Phase::Closing } else { Phase::Digest }, window)
             }
             (State::Open(open), Pace::Windows { window, window_max, .. }) => {
-                (Phase::Digest, open.next(window, window_max, told))
+                (Phase::Digest, open.next(window, window_max, looping))
             }
             (_, Pace::AtEnd) => (Phase::Digest, Window::new(Duration::ZERO)),
         };
-        next.trouble = group.trouble;
-        let batch = Some(group.collected.seal(&self.route, bare(&key), phase, vec![]));
-        if next.length.is_zero() {
+        let notes: Vec<String> = ended.into_iter().map(|ended| ended.note).collect();
+        let batch =
+            (told > 0 || !notes.is_empty()).then(|| group.collected.seal(&self.route, bare(&key), phase, notes));
+        if next.length.is_zero() || (told == 0 && !looping) {
             return Turn { batch, change: self.over(key) };
         }
+        if told > 0 {
+            next.trouble = group.trouble;
+        }
         let due = after(now, next.length);
+        let stored = Stored { window: Cow::Borrowed(&next), restarting: Cow::Borrowed(&group.loops) };
         // Durations and strings can always be written.
-        let state = serde_json::to_string(&next).unwrap_or_default();
+        let state = serde_json::to_string(&stored).unwrap_or_default();
         let sealed_through = self.sealed_through(&key);
         let row = GroupRow { key: key.clone(), state, due: Some(due), sealed_through };
-        self.groups.put(key, Group::new(State::Open(next), &self.room), due);
+        self.groups.put(key, Group::new(State::Open(next), group.loops, &self.room), due);
         Turn { batch, change: GroupChange::Save(row) }
-    }
-}
-
-impl Window {
-    fn new(length: Duration) -> Self {
-        Self { length, loops: BTreeSet::new(), told: 0, fresh: false, trouble: false }
-    }
-
-    /// When it began, if it is due then. One that was moved to be due sooner seems to have begun so much earlier.
-    fn opened(&self, due: Timestamp) -> Timestamp {
-        due.checked_sub(self.length).unwrap_or(Timestamp::MIN)
-    }
-
-    /// Notes an event; when it is anything but a known loop, says when it is to be told at the latest. The first trouble in
-    /// a window that began with a harmless message does not wait for the window's end.
-    fn saw(&mut self, event: &Event, is_first_trouble: bool, pace: Pace, now: Timestamp) -> Option<Timestamp> {
-        let looping = event.fact(Fact::Looping).is_some();
-        if looping && self.loops.contains(event.who()) {
-            return None;
-        }
-        if looping {
-            self.loops.insert(event.who().to_owned());
-        }
-        self.fresh = true;
-        match pace {
-            Pace::Windows { settle, window, .. } if is_first_trouble && !self.trouble => {
-                Some(after(now, settle.min(window)))
-            }
-            Pace::Windows { window, .. } => Some(after(now, window)),
-            Pace::AtEnd => None,
-        }
-    }
-
-    /// The window after one that brought something: longer while only known loops go on.
-    fn next(mut self, shortest: Duration, longest: Duration, told: u32) -> Self {
-        if self.loops.is_empty() {
-            return Self::new(shortest);
-        }
-        self.length = if self.fresh { shortest } else { (self.length * 2).min(longest) };
-        self.fresh = false;
-        self.told = self.told.saturating_add(told);
-        self
-    }
-
-    /// The end of a window that brought nothing: if loops went on before, they have ended, and that is told.
-    fn close(self, route: &Arc<str>, key: &str) -> Option<Batch> {
-        if self.loops.is_empty() {
-            return None;
-        }
-        let who: Vec<String> = self.loops.into_iter().collect();
-        let quiet = jiff::SignedDuration::try_from(self.length).unwrap_or_default();
-        let note = format!(
-            "{}: no more restarts for {quiet:#}; {} events were told since the loop began",
-            who.join(", "),
-            self.told
-        );
-        Some(Collected::default().seal(route, bare(key), Phase::Closing, vec![note]))
     }
 }
 

@@ -113,8 +113,14 @@ impl Route {
         if seq <= self.digest.reached() {
             return;
         }
+        if !self.is_of_its_engines(event) {
+            self.digest.reach(seq);
+            return;
+        }
         if self.accepts(event).await {
             self.digest.add(seq, event, received);
+        } else {
+            self.digest.pass(seq, event, received);
         }
         self.digest.reach(seq);
     }
@@ -124,11 +130,22 @@ impl Route {
         self.digest.reach(seq);
     }
 
-    async fn accepts(&mut self, event: &Event) -> bool {
+    fn is_of_its_engines(&self, event: &Event) -> bool {
         let of_dockbell = &*event.engine == OWN_KIND;
-        if !of_dockbell && self.engines.as_ref().is_some_and(|engines| !engines.contains(&*event.engine)) {
-            return false;
-        }
+        of_dockbell || self.engines.as_ref().is_none_or(|engines| engines.contains(&*event.engine))
+    }
+
+    /// Older events are to be taken in now; see [`Digest::falls_behind`].
+    pub fn falls_behind(&mut self) {
+        self.digest.falls_behind();
+    }
+
+    /// All events that came until `now` were taken in; see [`Digest::caught_up`].
+    pub fn caught_up(&mut self, now: Timestamp) {
+        self.digest.caught_up(now);
+    }
+
+    async fn accepts(&mut self, event: &Event) -> bool {
         for filter in &mut self.filters {
             if !filter.accept(event).await {
                 return false;

@@ -50,6 +50,7 @@ impl Plain {
         match (batch.phase, batch.events.as_slice(), batch.total) {
             (Phase::Closing, ..) => subject.push_str("trouble has ended"),
             (_, [event], 1) => subject.push_str(&what(event)),
+            (_, [], 0) if !batch.notes.is_empty() => subject.push_str(&clean(&batch.notes[0])),
             (_, _, total) => {
                 let counts: Vec<String> = batch.counts.iter().take(5).map(|(what, n)| format!("{n} {what}")).collect();
                 let _ = write!(subject, "{total} events: {}", clean(&counts.join(", ")));
@@ -108,7 +109,8 @@ fn severity(batch: &Batch) -> &'static str {
     let odd = |event: &Event| matches!(event.action.as_str(), "die" | "kill");
     if batch.events.iter().any(|event| is_trouble(event)) {
         "error"
-    } else if batch.events.iter().any(|event| odd(event)) || !batch.notes.is_empty() {
+    } else if batch.events.iter().any(|event| odd(event)) || (!batch.notes.is_empty() && batch.phase != Phase::Closing)
+    {
         "warning"
     } else {
         "info"

@@ -31,7 +31,7 @@ pub(crate) struct Page {
     pub(crate) left_out: Option<(usize, String)>,
     /// What the reader must know beside the events.
     pub(crate) notes: Vec<String>,
-    /// How much the worst event matters.
+    /// How much the worst event matters; of a message without events, how much its notes do.
     pub(crate) worst: Level,
     /// The engine's name, if all events are of one.
     pub(crate) engine: Option<String>,
@@ -71,6 +71,8 @@ impl Page {
             count => Some(format!("… {count} events between are counted above but not shown …")),
         };
         let total = batch.total.max(shown);
+        let is_remark = batch.phase != "closing" && !batch.notes.is_empty();
+        let without_events = if is_remark { Level::Warning } else { Level::Info };
         Self {
             host: show(config.hostname.as_deref().or(engine).unwrap_or("dockbell"), 60),
             group: show(&batch.group, 80),
@@ -80,7 +82,7 @@ impl Page {
             // The host gives the first and the last events of a large batch, as many of these as of those.
             left_out: left_out.map(|text| (rows.len().div_ceil(2), text)),
             notes: batch.notes.iter().map(|note| show(note, NOTE)).collect(),
-            worst: rows.iter().map(|row| row.words.level).max().unwrap_or_default(),
+            worst: rows.iter().map(|row| row.words.level).max().unwrap_or(without_events),
             engine: one_engine.map(|name| show(name, 60)),
             subject_engine,
             zone: config.offset.to_string(),

@@ -1,7 +1,7 @@
 //! A batch in one line.
 
 use crate::page::Page;
-use crate::words::Level;
+use crate::words::{Level, show};
 
 /// How many characters a subject has, about. Mail programs on a telephone show 40, on a desk 100.
 const SUBJECT: usize = 120;
@@ -18,7 +18,7 @@ pub(crate) fn subject(page: &Page) -> String {
 pub(crate) fn line(page: &Page, room: usize) -> String {
     let entries = entries(page);
     if entries.is_empty() {
-        return without_events(page);
+        return without_events(page, room);
     }
     let begin = match (page.closing, page.total) {
         (true, 1) => "trouble ended: ".to_owned(),
@@ -70,14 +70,15 @@ fn entries(page: &Page) -> Vec<Entry<'_>> {
     entries
 }
 
-fn without_events(page: &Page) -> String {
-    let events = match (page.closing, page.total, page.notes.len()) {
+fn without_events(page: &Page, room: usize) -> String {
+    let group = if page.group.is_empty() { String::new() } else { format!(" ({})", page.group) };
+    let events = match (page.closing, page.total, page.notes.as_slice()) {
         (true, ..) => "trouble ended".to_owned(),
-        (false, 0, 0) => "nothing happened".to_owned(),
-        (false, 0, 1) => "a note".to_owned(),
-        (false, 0, notes) => format!("{notes} notes"),
+        (false, 0, []) => "nothing happened".to_owned(),
+        (false, 0, [note]) => show(note, room.saturating_sub(group.chars().count())),
+        (false, 0, notes) => format!("{} notes", notes.len()),
         (false, 1, _) => "1 event".to_owned(),
         (false, total, _) => format!("{total} events"),
     };
-    if page.group.is_empty() { events } else { format!("{events} ({})", page.group) }
+    events + &group
 }

@@ -193,11 +193,23 @@ fn the_labels_of_some_containers_push_no_other_event_out_of_a_mail() {
 fn a_batch_without_events_still_tells_its_notes() {
     let empty = Batch { notes: vec!["a gap of 3 s".into()], ..Batch::default() };
     let told = mail("{}", &empty);
-    assert_eq!(told.subject, "[dockbell] a note");
+    assert_eq!(told.subject, "[dockbell] a gap of 3 s");
+    assert_eq!(severity(&told), "warning");
     assert!(text(&told).contains("*** PLEASE NOTE ***\n  ! a gap of 3 s\n"));
     assert!(html(&told).contains("<b>Please note</b><div style=\"padding-top:4px\">a gap of 3 s</div>"));
     let closing = Batch { phase: "closing".into(), group: "shop/web".into(), ..Batch::default() };
-    assert_eq!(mail("{}", &closing).subject, "[dockbell] trouble ended (shop/web)");
+    let told = mail("{}", &closing);
+    assert_eq!((told.subject.as_str(), severity(&told)), ("[dockbell] trouble ended (shop/web)", "info"));
+}
+
+#[test]
+fn a_container_that_has_given_up_is_named_in_the_subject() {
+    let note = "shop-web-1 (local): stopped restarting after 6 restarts, exit code 3, 10m ago";
+    let given_up =
+        Batch { phase: "digest".into(), group: "shop/web".into(), notes: vec![note.into()], ..Batch::default() };
+    let told = mail("{}", &given_up);
+    assert_eq!(told.subject, format!("[dockbell] {note} (shop/web)"));
+    assert_eq!(severity(&told), "warning");
 }
 
 #[test]
