@@ -15,7 +15,7 @@ pub enum Phase {
     First,
     /// What a window brought.
     Digest,
-    /// The end of trouble that was told before.
+    /// The restart loops that were told have ended well: the containers stay up.
     Closing,
 }
 

@@ -17,7 +17,7 @@ const MAX_COUNTS: usize = 256;
 
 /// Names of containers whose events were shortened that are named in a message.
 const NAMED: usize = 5;
-/// Most notes of merged batches.
+/// Different notes that are shown in a message; those beyond are counted.
 const MAX_NOTES: usize = 100;
 
 /// Events of one group that wait to be told; its size does not depend on how many there are, and all of them together take
@@ -162,10 +162,11 @@ impl Collected {
     }
 
     /// Makes a batch of what waits and begins anew.
-    pub fn seal(&mut self, route: &Arc<str>, group: &str, phase: Phase, mut notes: Vec<String>) -> Batch {
+    pub fn seal(&mut self, route: &Arc<str>, group: &str, phase: Phase, told: Vec<String>) -> Batch {
         let next = Self::within(self.taken.room());
         let mut taken = std::mem::replace(self, next);
-        notes.extend(taken.notes());
+        let mut notes = taken.notes().collect();
+        add_notes(&mut notes, told);
         taken.counts.sort_by_key(|count| std::cmp::Reverse(count.events));
         let mut events = taken.first;
         events.extend(taken.last);
@@ -219,6 +220,8 @@ pub fn merge(mut earlier: Vec<Batch>, later: Batch) -> Batch {
     earlier.push(later);
     let mut batches = earlier.into_iter();
     let Some(mut all) = batches.next() else { unreachable!("one was pushed") };
+    let notes = std::mem::take(&mut all.notes);
+    add_notes(&mut all.notes, notes);
     for next in batches {
         all.phase = Phase::Digest;
         all.span_nanos = match (all.total, next.total) {
@@ -247,16 +250,40 @@ pub fn merge(mut earlier: Vec<Batch>, later: Batch) -> Batch {
         }
         all.between.truncate(all.between.floor_char_boundary(between::MOST));
         all.between.truncate(all.between.rfind('\n').map_or(0, |end| end + 1));
-        for note in next.notes {
-            if all.notes.len() < MAX_NOTES && !all.notes.contains(&note) {
-                all.notes.push(note);
-            } else if all.notes.len() == MAX_NOTES {
-                all.notes.push("there were further notes".to_owned());
-            }
-        }
+        add_notes(&mut all.notes, next.notes);
     }
     all.counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     all
+}
+
+/// Adds notes that are not there yet, as many as a message shows, and counts the others in a last one.
+pub fn add_notes(notes: &mut Vec<String>, mut more: Vec<String>) {
+    let mut further = take_further(notes).saturating_add(take_further(&mut more));
+    for note in more {
+        if notes.contains(&note) {
+            continue;
+        }
+        if notes.len() < MAX_NOTES {
+            notes.push(note);
+        } else {
+            further = further.saturating_add(1);
+        }
+    }
+    if further > 0 {
+        notes.push(format!("{further}{FURTHER}"));
+    }
+}
+
+/// The end of the last note, which says how many others there were.
+const FURTHER: &str = " more notes are counted but not shown";
+
+/// Takes away the note that counts others, and returns its count.
+fn take_further(notes: &mut Vec<String>) -> u64 {
+    let count = notes.last().and_then(|last| last.strip_suffix(FURTHER)).and_then(|count| count.parse().ok());
+    if count.is_some() {
+        notes.pop();
+    }
+    count.unwrap_or_default()
 }
 
 #[cfg(test)]

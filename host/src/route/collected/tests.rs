@@ -133,13 +133,26 @@ fn the_newest_event_is_kept_rather_than_those_before_it() {
 }
 
 #[test]
-fn notes_of_merged_batches_are_not_repeated_and_have_an_end() {
-    let batch = |number: usize| {
-        let notes = vec!["the same".to_owned(), format!("note {number}")];
+fn notes_are_told_once_and_those_beyond_the_most_are_counted_exactly() {
+    let batch = |numbers: std::ops::Range<usize>| {
+        let notes = numbers.map(|number| format!("note {number}")).chain(["the same".to_owned()]).collect();
         Collected::default().seal(&"all".into(), "", Phase::Digest, notes)
     };
-    let merged = merge((0..500).map(batch).collect(), batch(500));
-    assert_eq!(merged.notes.len(), MAX_NOTES + 1);
-    assert_eq!(merged.notes.iter().filter(|note| *note == "the same").count(), 1);
-    assert_eq!(merged.notes.last().map(String::as_str), Some("there were further notes"));
+    let last = |notes: &[String]| notes.last().cloned().unwrap();
+    // For days each digest joins the one that waits: as it was stored, again and again.
+    let mut waiting = batch(0..1);
+    for number in 1..500 {
+        waiting = merge(vec![waiting], batch(number..number + 1));
+    }
+    assert_eq!(waiting.notes.len(), MAX_NOTES + 1);
+    assert_eq!(waiting.notes.iter().filter(|note| *note == "the same").count(), 1);
+    // Of 501 different ones.
+    assert_eq!(last(&waiting.notes), "401 more notes are counted but not shown");
+    let together = merge((0..499).map(|number| batch(number..number + 1)).collect(), batch(499..500));
+    assert_eq!(together.notes, waiting.notes);
+    // One batch alone has no more than that, nor has the earliest of several.
+    let alone = batch(0..500);
+    assert_eq!((alone.notes.len(), last(&alone.notes)), (MAX_NOTES + 1, last(&waiting.notes)));
+    let pair = merge(vec![alone.clone()], alone);
+    assert_eq!((pair.notes.len(), last(&pair.notes).split(' ').next()), (MAX_NOTES + 1, Some("802")));
 }
