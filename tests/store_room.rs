@@ -7,7 +7,7 @@ mod fixture;
 use std::fs;
 
 use dockbell::store::{
-    Due, Filter, Full, Keep, MessageState, NewMessage, Notice, Options, Outcome, Seal, Store, StoreError, Then,
+    Due, Filter, Full, Keep, MessageState, NewMessage, Notice, Options, Outcome, Seal, Sealed, Store, StoreError, Then,
 };
 use fixture::{
     all_lines, end, grow, has_own_mounts, message, mount_tmpfs, noon, number, numbered, seal, try_open, with_own_mounts,
@@ -362,4 +362,34 @@ async fn full_before_the_start_inside() {
 
 async fn fill_a_little(store: &Store) {
     store.appender("local").append(numbered(0..10, 10)).await.unwrap().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_for_which_there_is_never_room_is_a_dead_letter_without_content_and_blocks_nobody() {
+    let store = Store::open(&dockbell::store::Place::Memory, &Options { quota: Some(2 << 20), ..Options::default() });
+    let store = store.unwrap().store;
+    store.open_route("default").await.unwrap();
+    let huge = NewMessage { wire: vec![b'x'; 4 << 20].into(), ..message("ops", "web", 700) };
+    let mut seal = Seal {
+        route: "default".to_owned(),
+        messages: vec![message("ops", "db", 1), huge.clone()],
+        settled: Some(3),
+        ..Seal::default()
+    };
+    let refused = store.seal(seal.clone()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Full(Full::Quota { .. })), "{refused}");
+    assert!(seal.leave_out(store.largest_message()));
+    assert!(!seal.leave_out(store.largest_message()), "the other one stays");
+    let Sealed::Done(numbers) = store.seal(seal).await.unwrap() else { panic!("nothing was to be replaced") };
+    assert_eq!(numbers.len(), 1);
+
+    // Named and counted, and nothing of it is sent, not even when somebody asks for that.
+    let dead = store.messages(Filter { states: vec![MessageState::Dead], ..Filter::default() }).await.unwrap();
+    let [lost] = &dead[..] else { panic!("{dead:?}") };
+    assert_eq!((lost.id, lost.total, &lost.subject), (huge.id, 700, &huge.subject));
+    assert!(lost.error.as_deref().unwrap().contains("do not fit into the store"), "{lost:?}");
+    let later = noon() + std::time::Duration::from_hours(1);
+    assert_eq!(store.retry(vec![huge.id], later).await.unwrap(), Vec::<i64>::new());
+    assert_eq!(store.next_due("ops", noon()).await.unwrap(), Due::Now(numbers[0]));
+    assert_eq!(store.open_route("default").await.unwrap(), 3, "the route goes on");
 }

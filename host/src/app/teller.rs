@@ -14,10 +14,10 @@ use super::patience;
 use super::recorder::Arriving;
 use crate::deliver::{Outbox, Sinks, is_about};
 use crate::message::{Batch, Message, Phase};
-use crate::route::collected::merge;
+use crate::route::collected::{add_notes, merge};
 use crate::route::group::Turn;
 use crate::route::{Arrived, Route};
-use crate::store::{Seal, Sealed, Store, StoreError};
+use crate::store::{Full, NewMessage, Seal, Sealed, Store, StoreError, too_large};
 
 /// Longest sleep of a route, so that a clock that jumps is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -199,10 +199,9 @@ impl Teller {
             for sink in &*Arc::clone(&self.to) {
                 self.address_all(sink, &told, now, &mut seal).await?;
             }
-            let sinks: Vec<String> = seal.messages.iter().map(|message| message.sink.clone()).collect();
-            let sealed = patience::wait(|| self.shared.store.seal(seal.clone())).await?;
-            if matches!(sealed, Sealed::Done(_)) {
-                sinks.iter().for_each(|sink| self.shared.outbox.wake(sink));
+            if matches!(store(&self.shared.store, &mut seal).await?, Sealed::Done(_)) {
+                seal.messages.iter().for_each(|message| self.shared.outbox.wake(&message.sink));
+                seal.too_large.iter().for_each(|message| self.shared.tell_lost(message));
                 self.settled = self.settled.max(seal.settled.unwrap_or_default());
                 return Ok(());
             }
@@ -244,7 +243,8 @@ impl Teller {
         let last = beyond.pop();
         let all = last.map(|last| Batch { group: String::new(), phase: Phase::Digest, ..merge(beyond, last) });
         if let Some(mut all) = all {
-            all.notes.push(note);
+            let notes = std::mem::replace(&mut all.notes, vec![note]);
+            add_notes(&mut all.notes, notes);
             self.address(sink, &all, None, now, seal).await?;
         }
         Ok(())
@@ -286,7 +286,65 @@ impl Teller {
     }
 }
 
+impl Shared {
+    fn tell_lost(&self, message: &NewMessage) {
+        let (sink, route, why) = (message.sink.as_str(), message.route.as_str(), too_large(message));
+        tracing::error!(sink, route, message = %message.id, events = message.total, "A message is lost: {why}.");
+        // A loss of what tells of losses is not told again.
+        if !message.alarm {
+            self.own.dead_letter(sink, message.id, &message.subject, &why);
+        }
+    }
+}
+
+/// Stores what is told. It waits while there is no room, but not for ever: a message for which there may never be room is
+/// stored without its content.
+async fn store(store: &Store, seal: &mut Seal) -> Result<Sealed, StoreError> {
+    match store.seal(seal.clone()).await {
+        Err(StoreError::Full(Full::Quota { .. })) => _ = seal.leave_out(store.largest_message()),
+        Err(error) if error.is_passing() => {}
+        done => return done,
+    }
+    patience::wait(|| store.seal(seal.clone())).await
+}
+
 fn until(now: Timestamp, due: Timestamp) -> Duration {
     let left = due.duration_since(now).unsigned_abs();
     if due > now { left.min(LONGEST_SLEEP) } else { Duration::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Options, Place};
+
+    fn message(group: &str, bytes: usize) -> NewMessage {
+        NewMessage {
+            id: ulid::Ulid::generate(),
+            sink: "ops".to_owned(),
+            route: "default".to_owned(),
+            group: group.to_owned(),
+            phase: Phase::Digest,
+            subject: group.to_owned(),
+            total: 1,
+            sealed_at: Timestamp::UNIX_EPOCH,
+            deadline: None,
+            wire: vec![b'x'; bytes].into(),
+            plainer: None,
+            recipients: vec!["ops".into()],
+            batch: None,
+            alarm: false,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_route_goes_on_behind_a_message_for_which_there_is_never_room() {
+        let options = Options { quota: Some(2 << 20), ..Options::default() };
+        let memory = Store::open(&Place::Memory, &options).unwrap().store;
+        let messages = vec![message("web", 4 << 20), message("db", 1000)];
+        let mut seal = Seal { route: "default".to_owned(), messages, settled: Some(7), ..Seal::default() };
+        assert!(matches!(store(&memory, &mut seal).await, Ok(Sealed::Done(numbers)) if numbers.len() == 1));
+        assert_eq!((seal.too_large.len(), seal.too_large[0].group.as_str()), (1, "web"));
+        assert_eq!(memory.open_route("default").await.unwrap(), 7);
+    }
 }

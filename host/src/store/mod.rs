@@ -59,7 +59,7 @@ pub use self::outbox::{
 pub use self::probe::probe;
 pub use self::reader::Reader;
 pub use self::routes::{GroupChange, GroupRow};
-pub use self::seal::{Seal, Sealed};
+pub use self::seal::{Seal, Sealed, too_large};
 pub use self::states::StateChange;
 pub use self::stats::{SinkCount, Stats};
 pub use self::upkeep::{Keep, Upkept};

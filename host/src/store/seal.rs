@@ -1,5 +1,7 @@
 //! T3: a digest becomes messages.
 
+use std::sync::atomic::Ordering;
+
 use super::outbox::{self, NewMessage};
 use super::routes::{self, GroupChange};
 use super::{Store, StoreError};
@@ -15,22 +17,51 @@ pub struct Seal {
     pub settled: Option<u64>,
     /// What is told, one per sink.
     pub messages: Vec<NewMessage>,
+    /// Messages that are too large for the store: they become dead letters without content. See
+    /// [`leave_out`](Self::leave_out).
+    pub too_large: Vec<NewMessage>,
     /// Numbers of messages that were never tried, and that the new ones tell again: they are removed. See
     /// [`Store::untried`].
     pub replaces: Vec<i64>,
 }
 
+impl Seal {
+    /// Moves the messages that take more than `most` bytes to those that are too large; returns whether there are any.
+    pub fn leave_out(&mut self, most: u64) -> bool {
+        let too_large = self.messages.extract_if(.., |message| message.bytes() as u64 > most);
+        let before = self.too_large.len();
+        self.too_large.extend(too_large);
+        self.too_large.len() > before
+    }
+}
+
 /// What became of a [`Seal`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sealed {
-    /// It is on the disk; the numbers of the messages in their order.
+    /// It is on the disk; the numbers of the messages in their order, without those that are too large.
     Done(Vec<i64>),
     /// Nothing was changed, because one of the messages to be replaced is not untried any more: ask for
     /// [`Store::untried`] again.
     Tried,
 }
 
+/// Says why a message is lost that is too large for the store.
+#[must_use]
+pub fn too_large(message: &NewMessage) -> String {
+    format!(
+        "its {} bytes do not fit into the store, which is full; raise its limit, or let less be kept",
+        message.bytes()
+    )
+}
+
 impl Store {
+    /// The most bytes of a message for which there is always room in the end: a tenth of the store. Lines of engines may fill
+    /// seven eighths of it, and are kept until what was made of them is stored.
+    #[must_use]
+    pub fn largest_message(&self) -> u64 {
+        self.room.quota.load(Ordering::Acquire) / 10
+    }
+
     /// Makes messages of digests in one transaction.
     ///
     /// # Errors
@@ -42,6 +73,9 @@ impl Store {
                 return Ok(Sealed::Tried);
             }
             let numbers = seal.messages.iter().map(|message| outbox::insert(db, message)).collect::<Result<_, _>>()?;
+            for message in &seal.too_large {
+                outbox::insert_lost(db, message, &too_large(message))?;
+            }
             for change in &seal.groups {
                 routes::change(db, &seal.route, change)?;
             }

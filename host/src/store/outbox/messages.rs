@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use ulid::Ulid;
 
-use super::phase_number;
+use super::{MessageState, phase_number};
 use crate::message::Phase;
 use crate::store::column::{count, int, ms};
 use crate::store::{Store, StoreError, journal};
@@ -116,10 +116,33 @@ const UNTRIED: &str = "SELECT number, total, batch FROM message JOIN body ON bod
 
 /// Puts a message in; gives its number.
 pub(in crate::store) fn insert(db: &Connection, new: &NewMessage) -> rusqlite::Result<i64> {
+    let number = insert_row(db, new, None)?;
+    db.prepare_cached("INSERT INTO body (message, sum, wire, plainer, batch) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
+        params![
+            number,
+            checksum(&new.wire, new.plainer.as_deref()),
+            new.wire.as_ref(),
+            new.plainer.as_deref(),
+            new.batch.as_deref()
+        ],
+    )?;
+    Ok(number)
+}
+
+/// Puts in a message that is lost for this reason: a dead letter without content.
+pub(in crate::store) fn insert_lost(db: &Connection, new: &NewMessage, error: &str) -> rusqlite::Result<()> {
+    insert_row(db, new, Some(error)).map(drop)
+}
+
+/// Puts in what is known of a message beside its content, with its recipients; dead where there is an error.
+fn insert_row(db: &Connection, new: &NewMessage, error: Option<&str>) -> rusqlite::Result<i64> {
     let deadline = new.deadline.or_else(|| new.sealed_at.checked_add(LIFETIME).ok()).unwrap_or(Timestamp::MAX);
+    let state = if error.is_some() { MessageState::Dead } else { MessageState::Pending };
+    let ended = error.map(|_| ms(new.sealed_at));
     db.prepare_cached(
-        "INSERT INTO message (id, sink, route, digest, phase, subject, total, bytes, state, sealed_ms, deadline_ms, alarm)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11)",
+        "INSERT INTO message (id, sink, route, digest, phase, subject, total, bytes, state, sealed_ms, deadline_ms, alarm,
+             error, ended_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?
     .execute(params![
         new.id.to_bytes(),
@@ -130,23 +153,18 @@ pub(in crate::store) fn insert(db: &Connection, new: &NewMessage) -> rusqlite::R
         new.subject,
         new.total,
         int(new.body_bytes() as u64),
+        state.number(),
         ms(new.sealed_at),
         ms(deadline),
         new.alarm,
+        error,
+        ended,
     ])?;
     let number = db.last_insert_rowid();
-    db.prepare_cached("INSERT INTO body (message, sum, wire, plainer, batch) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
-        params![
-            number,
-            checksum(&new.wire, new.plainer.as_deref()),
-            new.wire.as_ref(),
-            new.plainer.as_deref(),
-            new.batch.as_deref()
-        ],
-    )?;
-    let mut recipient = db.prepare_cached("INSERT INTO recipient (message, place, address) VALUES (?1, ?2, ?3)")?;
+    let mut recipient =
+        db.prepare_cached("INSERT INTO recipient (message, place, address, state, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (address, place) in new.recipients.iter().zip(0_i64..) {
-        recipient.execute(params![number, place, address])?;
+        recipient.execute(params![number, place, address, state.number(), ended])?;
     }
     Ok(number)
 }

@@ -35,7 +35,7 @@ pub use recover::{Ambiguous, Interrupted};
 pub use share::GaveWay;
 
 pub(super) use dead::{expire, postpone, purge};
-pub(super) use messages::{insert, remove_untried};
+pub(super) use messages::{insert, insert_lost, remove_untried};
 pub(super) use recover::recover;
 
 use crate::message::Phase;
