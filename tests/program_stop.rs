@@ -162,3 +162,38 @@ async fn a_stop_while_another_program_holds_the_store_ends_soon_after_the_grace_
     assert!(!log.contains("damaged"), "{log}");
     println!("the stop took {took:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_route_did_not_tell_within_the_grace_time_is_lost_only_without_a_state_directory() {
+    let mut guest = Guest::filter();
+    guest.accept("(loop $again (br $again)) unreachable");
+    for keeps_state in [false, true] {
+        let rig = Rig::new(DOCKBELL).await;
+        fs::write(rig.file("endless.wasm"), guest.component()).unwrap();
+        let plugin = "[plugins.endless]\ncomponent = \"endless.wasm\"\ntimeout = \"60s\"\n";
+        let route = ROUTE.replace("filters = []", "filters = [\"endless\"]");
+        rig.configure("grace = \"1s\"", &format!("{plugin}{route}"));
+        let state = if keeps_state { rig.state() } else { "none".into() };
+        let program = rig.start_in(&state).await;
+        for number in 0..3 {
+            rig.engine.send(numbered(number));
+        }
+        let ended = program.terminate();
+        if keeps_state {
+            assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+            assert!(ended.log.contains("the rest is told after the next start"), "{}", ended.log);
+            continue;
+        }
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.log);
+        let said = ended
+            .log
+            .split_once("the route `default` did not end within the grace time: up to ")
+            .expect("it is said")
+            .1;
+        let count: u64 =
+            said.split_once(" events are lost, since no state is kept").expect("counted").0.parse().unwrap();
+        // The three, and what dockbell says of its start and stop.
+        assert!((3..=8).contains(&count), "{}", ended.log);
+        assert_eq!(rig.told(), vec![]);
+    }
+}

@@ -245,11 +245,12 @@ impl Watch {
                 failed = failed.take().or(failure(done));
             }
         };
-        if timeout_at(deadline, told).await.is_err() {
-            tracing::error!("a route did not end within the grace time: the rest is told after the next start");
-        }
+        let late = timeout_at(deadline, told).await.is_err();
         work.shutdown().await;
         let closing = async {
+            if late {
+                self::late(&store).await?;
+            }
             states.save().await?;
             let undelivered = outbox.close(deadline.saturating_duration_since(Instant::now())).await;
             store.close().await?;
@@ -265,7 +266,8 @@ impl Watch {
         }
         match failed {
             Some(error) => Err(error),
-            None => Ok(if undelivered.lost() == 0 { Ended::Well } else { Ended::Lost }),
+            None if undelivered.lost() > 0 || (late && store.is_in_memory()) => Ok(Ended::Lost),
+            None => Ok(Ended::Well),
         }
     }
 }
@@ -278,6 +280,22 @@ async fn broken(work: &mut JoinSet<Result<(), StoreError>>) -> anyhow::Error {
         }
     }
     std::future::pending().await
+}
+
+/// Says what routes have not told that did not end within the grace time.
+async fn late(store: &Store) -> Result<(), StoreError> {
+    if !store.is_in_memory() {
+        tracing::error!("a route did not end within the grace time: the rest is told after the next start");
+        return Ok(());
+    }
+    for (route, events) in store.unsettled().await? {
+        let events = crate::text::count(events, "event is", "events are");
+        tracing::error!(
+            "the route `{route}` did not end within the grace time: up to {events} lost, since no state is kept; those that \
+             its filters do not want are among them\nhint: give dockbell a state directory with `--state`, or a longer `grace`"
+        );
+    }
+    Ok(())
 }
 
 /// Why a part of the program ended, unless it ended well or was told to.

@@ -115,6 +115,19 @@ impl Store {
         self.change(move |db| settle(db, &route, through)).await
     }
 
+    /// How many lines each route has not settled, where there are any.
+    ///
+    /// # Errors
+    /// Fails if the store cannot be read.
+    pub async fn unsettled(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.ask(|db| {
+            let newest = journal::next(db)? - 1;
+            let mut rows = db.prepare_cached("SELECT name, ?1 - settled FROM route WHERE settled < ?1")?;
+            rows.query_map([newest], |row| Ok((row.get(0)?, uint(row.get(1)?))))?.collect()
+        })
+        .await
+    }
+
     /// Brings the times of messages that are to be tried again, and that a clock set back has left too far ahead, to at most
     /// `longest` from `now`. Gives how many there were. Open digests are left alone: how far ahead they may be, only their
     /// route knows.
