@@ -144,6 +144,19 @@ async fn one_container_that_is_too_large_hides_no_other() {
     let containers = client(&engine).containers().await.unwrap().unwrap();
     let names: Vec<_> = containers.iter().map(|one| (one.id.as_str(), one.name.as_str())).collect();
     assert_eq!(names, [("huge", ""), ("web", "web")], "it is there, and nothing else is known of it");
+    assert_eq!(containers.iter().map(|one| one.unknown).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test]
+async fn of_more_containers_than_are_looked_at_the_others_are_there_and_unknown() {
+    let engine = HostileEngine::start().await;
+    let ids: Vec<String> = (0..5_003).map(|number| format!("{{\"Id\":\"c{number}\"}}")).collect();
+    engine.answer("/containers/json", Answer::json(&format!("[{}]", ids.join(","))));
+    engine.answer("*", Answer::json("{\"Id\":\"one\",\"Name\":\"/one\"}"));
+    let containers = client(&engine).containers().await.unwrap().unwrap();
+    assert_eq!(containers.len(), 5_003);
+    let unknown: Vec<_> = containers.iter().filter(|one| one.unknown).map(|one| one.id.as_str()).collect();
+    assert_eq!(unknown, ["c5000", "c5001", "c5002"]);
 }
 
 #[tokio::test]

@@ -133,7 +133,8 @@ impl Feed {
                 landed = self.recorder.landed() => self.recorder.settle(landed).await?,
                 Some(now) = &mut learning => {
                     if let Some(memory) = &mut self.memory {
-                        memory.containers.add(now.iter().map(|container| reconcile::remember(container, 0)));
+                        let known = now.iter().map(|container| reconcile::remember(container, 0));
+                        memory.containers.add(known.filter_map(|(id, known)| Some((id, known?))));
                     }
                 }
                 () = sleep_until(remember_at) => {

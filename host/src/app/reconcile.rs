@@ -19,7 +19,7 @@ pub(super) fn inferred(engine: &str, gaps: &[Gap], known: &Containers, now: &[Co
         let missed = |time: &i64| gaps.iter().any(|gap| (gap.from..=gap.to).contains(time));
         time.map(nanos).filter(|time| missed(time) && *time > seen)
     };
-    for container in now {
+    for container in now.iter().filter(|container| !container.unknown) {
         let before = known.get(&container.id);
         let event = |action: &str, at: i64| event(engine, container, action, at);
         if let (None, Some(at)) = (before, unseen(container.created, 0)) {
@@ -92,11 +92,14 @@ fn event(engine: &str, container: &Container, action: &str, at: i64) -> Event {
     }
 }
 
-/// What is to be remembered of a container, of which everything until this time was told.
-pub(super) fn remember(container: &Container, until: i64) -> (String, Known) {
+/// What is to be remembered of a container, of which everything until this time was told; with none, what was known stays so.
+pub(super) fn remember(container: &Container, until: i64) -> (String, Option<Known>) {
+    if container.unknown {
+        return (container.id.clone(), None);
+    }
     let Container { id, name, image, running, health, started, finished, .. } = container.clone();
     let [started, ended] = [started, finished].map(|time| time.map(nanos).filter(|time| *time <= until).unwrap_or(0));
-    (id, Known { name, image, running, health, started, ended })
+    (id, Some(Known { name, image, running, health, started, ended }))
 }
 
 #[cfg(test)]
@@ -145,7 +148,8 @@ mod tests {
     fn what_the_engine_repeated_is_not_told_again_though_it_noted_the_time_within_the_gap() {
         let died = Container { finished: at(19), exit_code: 3, ..container("web") };
         let mut containers = Containers::default();
-        containers.restore([remember(&container("web"), 0)]);
+        let (id, known) = remember(&container("web"), 0);
+        containers.restore([(id, known.unwrap())]);
         let gap = Gap { from: nanos(at(10).unwrap()), to: nanos(at(20).unwrap()) };
         assert_eq!(inferred("local", &[gap], &containers, std::slice::from_ref(&died)).len(), 1);
         let die = event("local", &died, "die", nanos(at(20).unwrap()));
@@ -167,5 +171,18 @@ mod tests {
         let told = found(&[("web", true)], &[again]);
         let texts: Vec<_> = told.iter().map(|(second, text, code)| (*second, text.as_str(), code.is_some())).collect();
         assert_eq!(texts, [(14, "web die", false), (16, "web start", false)]);
+    }
+
+    #[test]
+    fn a_container_that_was_not_looked_at_is_neither_gone_nor_another_one() {
+        let unknown = |id: &str| Container { id: id.to_owned(), unknown: true, ..Container::default() };
+        let now = [unknown("web"), unknown("new")];
+        assert_eq!(found(&[("web", true), ("old", false)], &now), [(20, "old destroy".to_owned(), None)]);
+        let mut containers = Containers::default();
+        let known = Known { name: "web".to_owned(), running: true, ..Known::default() };
+        containers.restore([("web".to_owned(), known.clone())]);
+        containers.replace(now.iter().map(|container| remember(container, 0)));
+        assert_eq!(containers.get("web"), Some(&known), "what was known stays so");
+        assert_eq!(containers.get("new"), None);
     }
 }

@@ -21,7 +21,8 @@ const LARGEST_ALL: usize = 64 << 20;
 const LONGEST_ID: usize = 255;
 /// Containers that are looked at side by side.
 const TOGETHER: usize = 8;
-/// Most containers that are looked at one by one; the time would not do for more.
+/// Most containers that are looked at one by one; the time would not do for more. Of the others it is only known that they are
+/// there.
 const MOST: usize = 5000;
 
 /// A container as the engine describes it.
@@ -29,6 +30,8 @@ const MOST: usize = 5000;
 pub struct Container {
     /// Its id.
     pub id: String,
+    /// Whether nothing else is known: it was not looked at, or the answer could not be read.
+    pub unknown: bool,
     /// Its name, without the slash.
     pub name: String,
     /// The image as it was named when the container was made.
@@ -94,7 +97,7 @@ struct Config {
 }
 
 impl Engine {
-    /// Lists all containers and looks at each; takes at most a minute. None where a proxy forbids that (their default).
+    /// Lists all containers and looks at each, at most 5,000 of them; takes at most a minute. None where a proxy forbids that (their default).
     ///
     /// # Errors
     /// The connection failed, or the engine answered with an error or not in time.
@@ -113,7 +116,8 @@ impl Engine {
         let listed: Vec<Listed> = serde_json::from_slice(&list)
             .map_err(|error| Fault::Answer { path: path.to_owned(), reason: quoted(&error) })?;
         drop(list);
-        let looks = listed.into_iter().take(MOST).map(|one| async move { self.look_at(one.id).await });
+        let mut listed = listed.into_iter().filter(|one| is_id(&one.id));
+        let looks = listed.by_ref().take(MOST).map(|one| async move { self.look_at(one.id).await });
         let mut looks = stream::iter(looks).buffered(TOGETHER);
         let (mut containers, mut bytes) = (Vec::new(), 0);
         while let Some(look) = looks.next().await {
@@ -125,13 +129,17 @@ impl Engine {
             }
             containers.push(container);
         }
+        drop(looks);
+        let looked_at = containers.len();
+        containers.extend(listed.map(|one| unknown(one.id)));
+        let others = containers.len() - looked_at;
+        if others > 0 {
+            tracing::warn!(engine = %self.name(), looked_at, others, "It has more containers than are looked at: what happened to the others in a gap is not found out.");
+        }
         Ok(containers)
     }
 
     async fn look_at(&self, id: String) -> Result<Option<Container>, Fault> {
-        if id.len() > LONGEST_ID || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
-            return Ok(None);
-        }
         let unreadable = match self.read(&format!("/containers/{id}/json"), LARGEST_ANSWER).await {
             Err(Fault::Status { status: 404, .. }) => return Ok(None),
             Err(fault @ Fault::TooLarge { .. }) => quoted(&fault),
@@ -142,8 +150,16 @@ impl Engine {
         };
         tracing::warn!(engine = %self.name(), container = id, "what the engine says about it cannot be read: {unreadable}");
         // It is there, which is all that is known.
-        Ok(Some(Container { id, ..Container::default() }))
+        Ok(Some(unknown(id)))
     }
+}
+
+fn is_id(id: &str) -> bool {
+    id.len() <= LONGEST_ID && id.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
+fn unknown(id: String) -> Container {
+    Container { id, unknown: true, ..Container::default() }
 }
 
 impl Container {
@@ -163,6 +179,7 @@ fn container(looked: Looked) -> Container {
     labels.sort();
     Container {
         id,
+        unknown: false,
         name: name.trim_start_matches('/').to_owned(),
         image: config.image,
         labels,

@@ -50,15 +50,18 @@ impl Containers {
         self.changed = true;
     }
 
-    /// Puts what there is in the place of what was known, but for what was seen later.
-    pub fn replace(&mut self, all: impl IntoIterator<Item = (String, Known)>) {
-        let before = std::mem::take(&mut self.by_id);
-        self.restore(all.into_iter().map(|(id, mut known)| {
-            if let Some(before) = before.get(&id) {
+    /// Puts what there is in the place of what was known, but for what was seen later. What was known of a container that is
+    /// there and was not looked at stays so.
+    pub fn replace(&mut self, all: impl IntoIterator<Item = (String, Option<Known>)>) {
+        let mut before = std::mem::take(&mut self.by_id);
+        self.restore(all.into_iter().filter_map(|(id, known)| {
+            let before = before.remove(&id);
+            let Some(mut known) = known else { return before.map(|before| (id, before)) };
+            if let Some(before) = before {
                 known.started = known.started.max(before.started);
                 known.ended = known.ended.max(before.ended);
             }
-            (id, known)
+            Some((id, known))
         }));
         self.changed = true;
     }
