@@ -206,6 +206,18 @@ pub enum CallError {
     /// What it was granted is not there any more.
     #[error("what it is granted is not there: {0}\nhint: bring it back, or take it out of the plugin's table")]
     GrantGone(String),
+    /// A folder that it was granted was not open in time.
+    #[error(
+        "the folder `{folder}` of the plugin `{plugin}` was not opened within {} s\nhint: look at its file system (`stat {folder}`), which hangs, or take the folder out of `dirs` in the plugin's table", limit.as_secs()
+    )]
+    FolderHangs {
+        /// Name of the plugin.
+        plugin: String,
+        /// The folder on this machine.
+        folder: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// What it returned is not what the interface asks for.
     #[error("its answer cannot be used: {0}")]
     BadAnswer(String),
@@ -221,7 +233,7 @@ impl CallError {
             Self::TimedOut(_) => "timeout",
             Self::OutOfMemory(_) | Self::NoAddresses(_) | Self::TableFull(_) => "memory",
             Self::TooManyResources(_) => "resources",
-            Self::GrantGone(_) | Self::FilesHang(_) => "grant",
+            Self::GrantGone(_) | Self::FilesHang(_) | Self::FolderHangs { .. } => "grant",
             Self::BadAnswer(_) => "answer",
         }
     }

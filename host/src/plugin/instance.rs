@@ -194,7 +194,7 @@ impl Instance {
 
 impl Live {
     async fn start(plugin: &Plugin, state: &State) -> Result<Self, CallError> {
-        let mut store = Sandbox::store(plugin, state.clone())?;
+        let mut store = Sandbox::store(plugin, state.clone()).await?;
         let slices = plugin.shared.processors.share(&mut store);
         let voice = store.data().voice.clone();
         let started = slices.run(plugin.timeout, plugin.pre.instantiate_async(&mut store)).await;

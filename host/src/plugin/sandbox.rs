@@ -43,8 +43,8 @@ impl Sandbox {
     /// A store for an instance of a plugin.
     ///
     /// # Errors
-    /// What the plugin is granted is not there any more.
-    pub(super) fn store(plugin: &Plugin, state: State) -> Result<Store<Self>, CallError> {
+    /// What the plugin is granted is not there any more, or a folder of it hangs.
+    pub(super) async fn store(plugin: &Plugin, state: State) -> Result<Store<Self>, CallError> {
         let voice = Voice::new(Arc::clone(&plugin.name));
         let mut wasi = WasiCtx::builder();
         wasi.stdout(StandardStream(voice.clone()))
@@ -52,8 +52,7 @@ impl Sandbox {
             .allow_tcp(false)
             .allow_udp(false)
             .max_random_size(RANDOM_BYTES);
-        plugin.granted.give(&mut wasi)?;
-        let mut wasi = wasi.build();
+        let mut wasi = plugin.granted.give(wasi).await?.build();
         let files = Files::new(Arc::clone(&plugin.shared.files), Arc::clone(&plugin.left_over), &mut wasi)?;
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(RESOURCES);
