@@ -6,10 +6,10 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dockbell_tests::attacks::{churns_state, formats_empty_lines, hoards_bodies, hoards_files};
+use dockbell_tests::attacks::{HTML_LINES, churns_state, formats_empty_lines, hoards_bodies, hoards_files};
 use dockbell_tests::guests::Guest;
 use dockbell_tests::program::{Program, wait_until};
-use dockbell_tests::rig::{Rig, counted, expected, numbered, told_in};
+use dockbell_tests::rig::{PATIENCE, Rig, counted, expected, numbered, told_in};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 const DOCKBELL: &str = env!("CARGO_BIN_EXE_dockbell-under-test");
@@ -25,18 +25,19 @@ const OPEN_FILES: u32 = 256;
 /// Bytes that the program may have beside the attack.
 const MEMORY: usize = 400 << 20;
 
-/// A plugin, its role in its routes, where they tell, what its table grants, and how many routes there are.
+/// A plugin, its role in its routes, where they tell and how often, what its table grants, and how many routes there are.
 struct Attack {
     guest: Guest,
     role: &'static str,
     to: &'static str,
+    window: &'static str,
     grants: &'static str,
     routes: usize,
 }
 
 impl Attack {
     fn filter(guest: Guest, grants: &'static str) -> Self {
-        Self { guest, role: "filters = [\"bad\"]\nformatter = \"json\"", to: "bad", grants, routes: 4 }
+        Self { guest, role: "filters = [\"bad\"]\nformatter = \"json\"", to: "bad", window: "0s", grants, routes: 4 }
     }
 }
 
@@ -49,17 +50,18 @@ async fn survive(attack: Attack) {
     fs::write(folder.join("file"), "content").unwrap();
     mknodat(CWD, folder.join("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     let file = |name: &str| format!("[sinks.{name}]\ntype = \"file\"\npath = \"{}\"\n", rig.file(name).display());
-    let window = "settle = \"0s\"\nwindow = \"0s\"";
+    let window = |window: &str| format!("settle = \"0s\"\nwindow = \"{window}\"");
     let mut rest = format!(
         "[plugins.bad]\ncomponent = \"bad.wasm\"\nmemory = \"8MiB\"\n{}\n\
-         [routes.honest]\nformatter = \"json\"\n{window}\nto = [\"honest\", \"ops\"]\n{}{}",
+         [routes.honest]\nformatter = \"json\"\n{}\nto = [\"honest\", \"ops\"]\n{}{}",
         attack.grants.replace("GRANTED", &folder.to_string_lossy()),
+        window("0s"),
         file("honest"),
         file("bad")
     );
     for number in 0..attack.routes {
         let (role, to) = (attack.role, attack.to);
-        rest.push_str(&format!("[routes.bad{number}]\n{role}\n{window}\nto = [\"{to}\"]\n"));
+        rest.push_str(&format!("[routes.bad{number}]\n{role}\n{}\nto = [\"{to}\"]\n", window(attack.window)));
     }
     rig.configure(&format!("grace = \"{}s\"", GRACE.as_secs()), &rest);
     let mut command = Command::new("sh");
@@ -78,7 +80,10 @@ async fn survive(attack: Attack) {
     }
     let told = |name: &str| counted(&told_in(&rig.file(name)));
     wait_until(|| told("honest") == expected(0..EVENTS));
-    if attack.to == "bad" {
+    if attack.to == "ops" {
+        // A call of each of its routes, in full.
+        wait_for_empty_lines(&rig, 16 * attack.routes).await;
+    } else {
         // Each of the routes tells them all.
         wait_until(|| told("bad").values().sum::<u64>() == u64::from(EVENTS) * attack.routes as u64);
         wait_until(|| counted(&rig.told()) == expected(0..EVENTS));
@@ -92,6 +97,23 @@ async fn survive(attack: Attack) {
     assert!(ended.status.code().is_some(), "{}", ended.log);
     if attack.to == "ops" {
         assert!(!ended.log.contains("the formatter failed"), "the attack did not take place: {}", ended.log);
+        assert!(!ended.log.contains("rendering it failed"), "{}", ended.log);
+    }
+}
+
+/// Waits until so many mails of [`formats_empty_lines`] have arrived, each with all lines of its HTML.
+async fn wait_for_empty_lines(rig: &Rig, count: usize) {
+    let begun = Instant::now();
+    loop {
+        // Each is half a mebibyte, so it is not looked more often.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let sizes = rig.mail.mails().into_iter().map(|mail| mail.bytes.len());
+        let full = sizes.filter(|size| *size > HTML_LINES * "\r\n".len()).count();
+        if full >= count {
+            println!("{full} mails of empty lines after {:?}", begun.elapsed());
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the attack did not take place: {full} mails of {count}");
     }
 }
 
@@ -134,5 +156,6 @@ async fn a_filter_that_fills_bodies_and_sends_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_formatter_whose_messages_are_empty_lines() {
     let (role, to) = ("formatter = \"bad\"", "ops");
-    survive(Attack { role, to, ..Attack::filter(formats_empty_lines(), "timeout = \"10s\"") }).await;
+    let attack = Attack::filter(formats_empty_lines(), "timeout = \"10s\"");
+    survive(Attack { role, to, window: "5s", routes: 2, ..attack }).await;
 }

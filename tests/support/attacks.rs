@@ -117,7 +117,11 @@ pub fn hoards_bodies() -> Guest {
     guest
 }
 
-/// A formatter whose 16 messages are half a mebibyte of line breaks each, in two forms. It needs 4 MiB of memory.
+/// Lines of the HTML of [`formats_empty_lines`]: as many as find room in a mail beside its text.
+pub const HTML_LINES: usize = 230_000;
+
+/// A formatter whose 16 messages are half a mebibyte of line breaks each, in two forms: 250,000 empty lines of text, and
+/// [`HTML_LINES`] of HTML. The last line of each is not empty, so that the others count. It needs 4 MiB of memory.
 #[must_use]
 pub fn formats_empty_lines() -> Guest {
     let mut guest = Guest::formatter();
@@ -127,13 +131,15 @@ pub fn formats_empty_lines() -> Guest {
            (i32.store (local.get $at) (local.get $text))
            (i32.store offset=4 (local.get $at) (local.get $len)))",
     );
+    let (end_of_text, end_of_html) = (1_048_576 + 250_000 - 1, 1_048_576 + HTML_LINES - 1);
     // The line breaks begin at 1 MiB, the messages at 40,000; all of them have the same two forms, at 300.
     guest.format(&format!(
         "(local $at i32)
          (if (i32.lt_u (memory.size) (i32.const 32)) (then (drop (memory.grow (i32.const 32)))))
          (memory.fill (i32.const 1048576) (i32.const 10) (i32.const 500000))
+         (i32.store8 (i32.const {end_of_text}) (i32.const 120)) (i32.store8 (i32.const {end_of_html}) (i32.const 120))
          (call $pair (i32.const 300) {plain}) (call $pair (i32.const 308) (i32.const 1048576) (i32.const 250000))
-         (call $pair (i32.const 316) {html}) (call $pair (i32.const 324) (i32.const 1048576) (i32.const 240000))
+         (call $pair (i32.const 316) {html}) (call $pair (i32.const 324) (i32.const 1048576) (i32.const {HTML_LINES}))
          (local.set $at (i32.const 40000))
          (loop $again
            (call $pair (local.get $at) {subject})

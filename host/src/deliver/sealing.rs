@@ -11,7 +11,7 @@ use crate::message::{Alternative, Batch, Message, Notification};
 use crate::store::NewMessage;
 use crate::text;
 
-/// Most time for one sink's form of the messages of a batch. What a plugin may make takes a twentieth of a second.
+/// Most time for one sink's form of a message. What a plugin may make takes a twentieth of a second.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Most bytes of the text that stands in for a message that could not be rendered.
 const BRIEF: usize = 16 << 10;
@@ -51,52 +51,55 @@ impl Sinks {
             batch.total > 0 && batch.counts.iter().all(|(what, _)| ALARMS.contains(&what.as_str()))
         });
         // Several messages of one batch cannot be told from each other later, and so are not merged.
-        let batch = batch.filter(|_| messages.len() == 1).cloned();
-        let work = {
-            let (place, sink, messages) = (Arc::clone(&place), sink.to_owned(), Arc::clone(messages));
-            move || write(&place, &sink, &messages, batch.as_ref(), alarm)
-        };
-        match self.rendering.run(work).await {
-            Ok(written) => written,
-            Err(unfinished) => {
-                tracing::error!(
-                    sink,
-                    "A message is cut to the beginning of its text: rendering it failed: {unfinished}."
-                );
-                let brief: Vec<Message> = messages.iter().map(|message| brief(message, unfinished)).collect();
-                write(&place, sink, &brief, None, alarm)
-            }
+        let batch = batch.filter(|_| messages.len() == 1).cloned().map(Arc::new);
+        let mut sealed = Vec::new();
+        // One by one, so that the messages of other routes find their turn between them.
+        for index in 0..messages.len() {
+            let work = {
+                let (place, sink, messages) = (Arc::clone(&place), sink.to_owned(), Arc::clone(messages));
+                let batch = batch.clone();
+                move || write(&place, &sink, messages.get(index)?, batch.as_deref(), alarm)
+            };
+            sealed.extend(match self.rendering.run(work).await {
+                Ok(written) => written,
+                Err(unfinished) => {
+                    tracing::error!(
+                        sink,
+                        "A message is cut to the beginning of its text: rendering it failed: {unfinished}."
+                    );
+                    messages
+                        .get(index)
+                        .and_then(|message| write(&place, sink, &brief(message, unfinished), None, alarm))
+                }
+            });
         }
+        sealed
     }
 }
 
-fn write(place: &Sink, sink: &str, messages: &[Message], batch: Option<&Batch>, alarm: bool) -> Vec<NewMessage> {
-    let batch = batch.and_then(|batch| serde_json::to_vec(batch).ok());
-    let mut sealed = Vec::new();
-    for message in messages {
-        match place.seal(message) {
-            Ok(form) => sealed.push(NewMessage {
-                id: message.id,
-                sink: sink.to_owned(),
-                route: message.route.to_string(),
-                group: message.group.clone(),
-                phase: message.phase,
-                subject: form.subject,
-                total: message.total,
-                sealed_at: message.sealed_at,
-                deadline: None,
-                wire: form.bytes,
-                plainer: form.plainer,
-                recipients: form.pending,
-                batch: batch.clone().map(Into::into),
-                alarm,
-            }),
-            Err(error) => {
-                tracing::error!(sink, message = %message.id, route = &*message.route, "a message is lost: {error}");
-            }
+fn write(place: &Sink, sink: &str, message: &Message, batch: Option<&Batch>, alarm: bool) -> Option<NewMessage> {
+    match place.seal(message) {
+        Ok(form) => Some(NewMessage {
+            id: message.id,
+            sink: sink.to_owned(),
+            route: message.route.to_string(),
+            group: message.group.clone(),
+            phase: message.phase,
+            subject: form.subject,
+            total: message.total,
+            sealed_at: message.sealed_at,
+            deadline: None,
+            wire: form.bytes,
+            plainer: form.plainer,
+            recipients: form.pending,
+            batch: batch.and_then(|batch| serde_json::to_vec(batch).ok()).map(Into::into),
+            alarm,
+        }),
+        Err(error) => {
+            tracing::error!(sink, message = %message.id, route = &*message.route, "a message is lost: {error}");
+            None
         }
     }
-    sealed
 }
 
 /// Returns what stands in for a message that could not be rendered: the beginning of its text, and why there is no more.
