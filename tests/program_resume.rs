@@ -5,7 +5,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use dockbell_tests::engine::{EventLine, ScriptedEngine, container};
-use dockbell_tests::program::{Program, program};
+use dockbell_tests::program::{Program, program, wait_until};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -159,7 +159,10 @@ async fn the_outbox_is_listed_shown_retried_and_emptied_while_the_program_runs()
         "{listed}"
     );
 
-    let shown = String::from_utf8(host.says(&["outbox", "show", id]).stdout).unwrap();
+    // It is said in the log before the attempt is stored.
+    let show = || String::from_utf8(host.says(&["outbox", "show", id]).stdout).unwrap();
+    wait_until(|| show().contains("attempt 1"));
+    let shown = show();
     assert!(shown.contains("attempt 1") && shown.contains("web crashed") && shown.contains("No such file"), "{shown}");
 
     fs::create_dir(&folder).unwrap();
