@@ -37,7 +37,7 @@ async fn https(certificate: &Certificate, ca: &Path) -> Result<(), String> {
     let server = ScriptedHttp::start_with(Some(certificate.clone())).await;
     let url = format!("https://127.0.0.1:{}/", server.address().port()).parse().unwrap();
     let client = Client::new(Some(ca), true).unwrap();
-    client.reach(&url).await.map_err(|error| error.failure().to_string())
+    client.reach(&url).await.map(drop).map_err(|error| error.failure().to_string())
 }
 
 /// The server is none of an engine; what counts is that it is asked.

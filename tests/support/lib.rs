@@ -10,6 +10,7 @@ pub mod guests;
 pub mod http_server;
 pub mod load;
 pub mod program;
+pub mod proxy;
 pub mod registry;
 pub mod rig;
 pub mod smtp;

@@ -98,6 +98,18 @@ impl HttpUrl {
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
+    /// Returns host and port, with the brackets of an IPv6 address: `example.com:443`.
+    #[must_use]
+    pub fn host_and_port(&self) -> String {
+        format!("{}:{}", self.0.host_str().unwrap_or_default(), self.port())
+    }
+
+    /// Returns the URL as a proxy takes it: without login and fragment; secret.
+    #[must_use]
+    pub fn absolute(&self) -> String {
+        format!("{}://{}{}", self.0.scheme(), self.authority(), self.path_and_query())
+    }
+
     /// Path and query, which is what may be asked of the host; secret.
     #[must_use]
     pub fn path_and_query(&self) -> String {

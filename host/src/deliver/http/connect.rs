@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::error::{Cause, HttpError, Stage};
+use super::proxy::Proxy;
 use super::{Client, address};
 use crate::config::HttpUrl;
 use crate::deliver::dial;
@@ -41,20 +42,54 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Client {
-    pub(super) async fn connect(&self, url: &HttpUrl) -> Result<Box<dyn Stream>, HttpError> {
+    /// Connects to the host of `url`, through the proxy if there is one. With a proxy and without TLS the connection is one to
+    /// the proxy itself.
+    pub(super) async fn connect(&self, url: &HttpUrl, proxy: Option<&Proxy>) -> Result<Box<dyn Stream>, HttpError> {
         let failed = |stage, cause| HttpError::new(url, stage, cause);
         let limits = &self.limits;
-        let stream = within(limits.connect, self.dial(url)).await.map_err(|cause| failed(Stage::Connect, cause))?;
-        // A request is small and waits for nothing.
-        stream.set_nodelay(true).map_err(|error| failed(Stage::Connect, Cause::io(&error)))?;
+        let Some(proxy) = proxy else {
+            let stream = within(limits.connect, self.dial(url)).await.map_err(|cause| failed(Stage::Connect, cause))?;
+            return self.secured(url, url, stream).await;
+        };
+        let stream = within(limits.connect, self.dial_proxy(url, proxy));
+        let (to, stream) = stream.await.map_err(|cause| failed(Stage::Connect, cause))?;
+        let stream = self.secured(url, to, stream).await?;
         if !url.is_https() {
+            return Ok(stream);
+        }
+        let tunnel = proxy.tunnel(stream, url, limits.head_bytes);
+        let stream = within(limits.connect, tunnel).await.map_err(|cause| failed(Stage::Connect, cause))?;
+        self.secured(url, url, stream).await
+    }
+
+    /// A connection to `to` with TLS, if its URL says so. `url` is the one that errors name.
+    async fn secured(
+        &self,
+        url: &HttpUrl,
+        to: &HttpUrl,
+        stream: impl Stream + 'static,
+    ) -> Result<Box<dyn Stream>, HttpError> {
+        let failed = |cause| HttpError::new(url, Stage::Tls, cause);
+        if !to.is_https() {
             return Ok(Box::new(stream));
         }
-        let name = ServerName::try_from(url.host())
-            .map_err(|_| failed(Stage::Tls, Cause::Io(io::ErrorKind::InvalidInput, "not a name for TLS".to_owned())))?;
+        let name = ServerName::try_from(to.host())
+            .map_err(|_| failed(Cause::Io(io::ErrorKind::InvalidInput, "not a name for TLS".to_owned())))?;
         let handshake = async { self.tls.connect(name, stream).await.map_err(|error| Cause::io(&error)) };
-        let stream = within(limits.tls, handshake).await.map_err(|cause| failed(Stage::Tls, cause))?;
-        Ok(Box::new(stream))
+        Ok(Box::new(within(self.limits.tls, handshake).await.map_err(failed)?))
+    }
+
+    /// Connects to a proxy. It may be anywhere, since the environment names it. It is what resolves the name in `url`, so only an
+    /// address can be refused here.
+    async fn dial_proxy<'a>(&self, url: &HttpUrl, proxy: &'a Proxy) -> Result<(&'a HttpUrl, TcpStream), Cause> {
+        let Some(to) = &proxy.url else { return Err(Cause::NotAProxy(proxy.variable)) };
+        if let Some(refused) = url.host().parse().ok().and_then(|ip| self.refusal(ip)) {
+            return Err(refused);
+        }
+        let found = self.resolver.resolve(&to.host(), to.port()).await.map_err(|error| Cause::io(&error))?;
+        let stream = dial::first(found.into_iter()).await.map_err(|error| Cause::io(&error))?;
+        stream.set_nodelay(true).map_err(|error| Cause::io(&error))?;
+        Ok((to, stream))
     }
 
     async fn dial(&self, url: &HttpUrl) -> Result<TcpStream, Cause> {
@@ -79,6 +114,8 @@ impl Client {
         // Just these addresses are connected to: the name is not resolved a second time, when it could lead elsewhere.
         let stream = dial::first(allowed.into_iter()).await.map_err(|error| Cause::io(&error))?;
         let peer = stream.peer_addr().map_err(|error| Cause::io(&error))?;
+        // A request is small and waits for nothing.
+        stream.set_nodelay(true).map_err(|error| Cause::io(&error))?;
         self.refusal(peer.ip()).map_or(Ok(stream), Err)
     }
 

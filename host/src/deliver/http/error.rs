@@ -6,6 +6,9 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use hyper::StatusCode;
+
+use super::proxy::Proxy;
 use crate::config::HttpUrl;
 use crate::deliver::Failure;
 use crate::text;
@@ -45,6 +48,10 @@ pub(super) enum Cause {
     Refused { ip: IpAddr, why: &'static str },
     /// The connection ended, or what came is no answer.
     Broken(String),
+    /// A proxy does not connect to the service.
+    Proxy(StatusCode),
+    /// The value of a variable is no proxy that dockbell can use.
+    NotAProxy(&'static str),
 }
 
 /// What kind of thing went wrong.
@@ -66,13 +73,22 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpError {
     place: String,
+    /// The variable that names the proxy, if the request went through one.
+    proxy: Option<&'static str>,
     stage: Stage,
     cause: Cause,
 }
 
 impl HttpError {
     pub(super) fn new(url: &HttpUrl, stage: Stage, cause: Cause) -> Self {
-        Self { place: url.to_string(), stage, cause }
+        Self { place: url.to_string(), proxy: None, stage, cause }
+    }
+
+    /// Returns the error of a request through a proxy.
+    pub(super) fn through(mut self, proxy: &Proxy) -> Self {
+        self.place = format!("{} through the proxy {proxy}", self.place);
+        self.proxy = Some(proxy.variable);
+        self
     }
 
     /// What kind of thing went wrong.
@@ -106,6 +122,18 @@ impl HttpError {
                 "for a receiver on this machine set `allow-loopback = true`"
             }
             Cause::Refused { .. } => "the name must lead to an address of the internet or of your own network",
+            Cause::NotAProxy(variable) => {
+                return Some(format!(
+                    "write `{variable}=http://user:password@host:port`; `https://` is possible, SOCKS is not"
+                ));
+            }
+            _ if self.stage == Stage::Connect
+                && let Some(variable) = self.proxy =>
+            {
+                return Some(format!(
+                    "check host, port and login in `{variable}`; a host in `NO_PROXY` is connected to without a proxy"
+                ));
+            }
             Cause::Io(io::ErrorKind::ConnectionRefused, _) => "nothing listens there; check the port",
             Cause::Late(_) if self.stage == Stage::Connect => "a firewall may drop the connection",
             Cause::Io(..) if self.stage == Stage::Connect => "check the host name in the URL, and the network",
@@ -127,6 +155,8 @@ impl fmt::Display for HttpError {
             Cause::Late(limit) => write!(f, "none within {} s", limit.as_secs_f64()),
             Cause::Io(_, words) | Cause::Broken(words) => f.write_str(words),
             Cause::Tls(error) => write!(f, "{error}"),
+            Cause::Proxy(status) => write!(f, "the proxy answers {status}"),
+            Cause::NotAProxy(variable) => write!(f, "the value of `{variable}` is not the URL of a proxy"),
             Cause::Refused { ip, why } => write!(f, "{ip} is {why}; nothing is sent there"),
         }
     }

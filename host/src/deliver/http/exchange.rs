@@ -4,28 +4,29 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::Stream;
 use super::error::{Cause, HttpError, Stage};
+use super::proxy::Proxy;
 use super::{Answer, Limits, Request};
 use crate::config::HttpUrl;
 
 /// How dockbell names itself to services.
 const NAME: &str = concat!("dockbell/", env!("CARGO_PKG_VERSION"));
 
-/// Sends a request and reads its answer: the head until `deadline`, then as much of the body as the limits allow.
+/// Sends a request and reads its answer, on a connection made for `proxy` if there is one: the head until `deadline`, then as much of the body as the limits allow.
 pub(super) async fn exchange(
     stream: Box<dyn Stream>,
-    url: &HttpUrl,
+    (url, proxy): (&HttpUrl, Option<&Proxy>),
     request: Request,
     deadline: Instant,
     limits: &Limits,
 ) -> Result<Answer, HttpError> {
     let failed = |cause| HttpError::new(url, Stage::Answer, cause);
-    let request = complete(url, request)
+    let request = complete(url, proxy, request)
         .map_err(|_| HttpError::new(url, Stage::Connect, Cause::Broken("the request cannot be written".to_owned())))?;
     let mut builder = http1::Builder::new();
     builder.max_buf_size(limits.head_bytes);
@@ -52,10 +53,16 @@ pub(super) async fn exchange(
     }
 }
 
-fn complete(url: &HttpUrl, request: Request) -> Result<hyper::Request<Full<Bytes>>, hyper::http::Error> {
+fn complete(
+    url: &HttpUrl,
+    proxy: Option<&Proxy>,
+    request: Request,
+) -> Result<hyper::Request<Full<Bytes>>, hyper::http::Error> {
+    // Through TLS the proxy only passes bytes on; without it, it reads the request (RFC 9112 section 3.2.2).
+    let forwarded = proxy.filter(|_| !url.is_https());
     let mut complete = hyper::Request::builder()
         .method(request.method)
-        .uri(url.path_and_query())
+        .uri(if forwarded.is_some() { url.absolute() } else { url.path_and_query() })
         .header(HOST, url.authority())
         .header(USER_AGENT, NAME)
         .header(CONNECTION, "close")
@@ -67,6 +74,9 @@ fn complete(url: &HttpUrl, request: Request) -> Result<hyper::Request<Full<Bytes
     }
     // What is asked for explicitly holds.
     complete.headers_mut().extend(request.headers);
+    if let Some(login) = forwarded.and_then(Proxy::authorization) {
+        complete.headers_mut().insert(PROXY_AUTHORIZATION, login);
+    }
     Ok(complete)
 }
 

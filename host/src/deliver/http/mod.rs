@@ -1,7 +1,8 @@
 //! Requests to services on the web: one at a time, each on a connection of its own.
 //!
-//! No redirect is followed and no proxy asked. The address is looked at after the name was resolved and before it is
-//! connected to, so that no name leads to what only this machine can reach. No error shows more of a URL than its host.
+//! No redirect is followed. Sinks ask the proxy that the environment names, if it names one; registries and plugins do not. The address is looked at after the name was resolved and before it is
+//! connected to, so that no name leads to what only this machine can reach. A proxy resolves names itself: what they may lead to is
+//! left to it, and only an address in the URL is looked at. No error shows more of a URL than its host.
 
 mod address;
 mod answer;
@@ -9,6 +10,7 @@ mod connect;
 mod error;
 mod exchange;
 mod limits;
+mod proxy;
 mod retry_after;
 mod tries;
 
@@ -26,10 +28,12 @@ pub use self::address::Reach;
 pub use self::connect::{Resolve, Resolving, SystemResolver};
 pub use self::error::{HttpError, Kind, Stage};
 pub use self::limits::Limits;
+pub use self::proxy::Proxies;
 
+use self::proxy::Proxy;
 pub(super) use self::tries::Tries;
 
-use crate::config::HttpUrl;
+use crate::config::{Environment, HttpUrl};
 use crate::tls::{self, TlsError};
 
 /// What sends requests.
@@ -39,6 +43,7 @@ pub struct Client {
     resolver: Arc<dyn Resolve>,
     reach: Reach,
     limits: Limits,
+    proxies: Arc<Proxies>,
 }
 
 impl fmt::Debug for Client {
@@ -85,8 +90,9 @@ impl Client {
     /// A file of certificates that cannot be used.
     pub fn new(ca: Option<&Path>, allow_loopback: bool) -> Result<Self, TlsError> {
         let tls = TlsConnector::from(Arc::new(tls::client(ca)?));
+        let proxies = Arc::new(Proxies::of(&Environment::default()));
         let reach = if allow_loopback { Reach::Machine } else { Reach::Network };
-        Ok(Self { tls, resolver: Arc::new(SystemResolver), reach, limits: Limits::default() })
+        Ok(Self { tls, resolver: Arc::new(SystemResolver), reach, limits: Limits::default(), proxies })
     }
 
     /// The same with other addresses that it may connect to.
@@ -107,21 +113,41 @@ impl Client {
         Self { resolver, ..self }
     }
 
+    /// The same with proxies; without this there are none.
+    #[must_use]
+    pub fn with_proxies(self, proxies: Proxies) -> Self {
+        Self { proxies: Arc::new(proxies), ..self }
+    }
+
     /// Sends a request and reads its answer, whatever its status.
     ///
     /// # Errors
     /// No answer; [`HttpError::is_ambiguous`] says whether the service may have got the request all the same.
     pub async fn send(&self, url: &HttpUrl, request: Request) -> Result<Answer, HttpError> {
         let deadline = Instant::now() + self.limits.whole;
-        let stream = self.connect(url).await?;
-        exchange::exchange(stream, url, request, deadline, &self.limits).await
+        let proxy = self.proxies.proxy(url);
+        let sent = async {
+            let stream = self.connect(url, proxy).await?;
+            exchange::exchange(stream, (url, proxy), request, deadline, &self.limits).await
+        };
+        sent.await.map_err(|error| named(error, proxy))
     }
 
-    /// Connects, with TLS where the URL wants it, and leaves again.
+    /// Connects, with TLS where the URL wants it, and leaves again. Returns where to, and through which proxy.
     ///
     /// # Errors
     /// What does not work.
-    pub async fn reach(&self, url: &HttpUrl) -> Result<(), HttpError> {
-        self.connect(url).await.map(drop)
+    pub async fn reach(&self, url: &HttpUrl) -> Result<String, HttpError> {
+        let proxy = self.proxies.proxy(url);
+        self.connect(url, proxy).await.map_err(|error| named(error, proxy))?;
+        Ok(proxy.map_or_else(|| url.to_string(), |proxy| format!("{url} through the proxy {proxy}")))
+    }
+}
+
+/// Returns an error that names the proxy, if there was one.
+fn named(error: HttpError, proxy: Option<&Proxy>) -> HttpError {
+    match proxy {
+        Some(proxy) => error.through(proxy),
+        None => error,
     }
 }

@@ -15,10 +15,10 @@ use tocsin::{Notification, Outcome, PreparedRequest, Response, Service, Transpor
 use self::fit::Text;
 use self::plan::{address, notification, place, targets};
 use self::service::Shape;
-use super::http::{Client, Tries};
+use super::http::{Client, Proxies, Tries};
 use super::webhook::of;
 use super::{Attempt, Failure, Fault, Sealed};
-use crate::config::{NotifyConfig, notify};
+use crate::config::{Environment, NotifyConfig, notify};
 use crate::message::Message;
 use crate::tls::TlsError;
 
@@ -37,7 +37,8 @@ impl Notify {
     /// # Errors
     /// A file of certificates that cannot be used.
     pub fn open(name: &str, config: &NotifyConfig) -> Result<Self, TlsError> {
-        let client = Client::new(config.ca.as_deref(), config.allow_loopback)?;
+        let proxies = Proxies::of(&Environment::of_process());
+        let client = Client::new(config.ca.as_deref(), config.allow_loopback)?.with_proxies(proxies);
         Ok(Self { name: name.to_owned(), config: config.clone(), client, tries: Tries::default() })
     }
 
@@ -94,8 +95,8 @@ impl Notify {
         let request = service.plan(&Notification::new("x")).next_request();
         let request = request.ok_or_else(|| Failure::down("`url` names nobody to tell"))?;
         let url = address(&request)?;
-        self.client.reach(&url).await.map_err(|error| error.failure())?;
-        Ok(format!("{} by {url}", service.name()))
+        let reached = self.client.reach(&url).await.map_err(|error| error.failure())?;
+        Ok(format!("{} by {reached}", service.name()))
     }
 
     /// Tells those who have not been told yet: each channel with its own request, or all together where the service wants

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 
-use super::http::{Client, Request, Tries};
+use super::http::{Client, Proxies, Request, Tries};
 use super::{Attempt, Failure, Sealed, json};
-use crate::config::{self, HttpUrl, Mistake, Secret, SigningKey, Told, WebhookConfig};
+use crate::config::{self, Environment, HttpUrl, Mistake, Secret, SigningKey, Told, WebhookConfig};
 use crate::message::Message;
 use crate::tls::TlsError;
 
@@ -43,7 +43,8 @@ impl Webhook {
     /// # Errors
     /// A file of certificates that cannot be used.
     pub fn open(name: &str, config: &WebhookConfig) -> Result<Self, TlsError> {
-        let client = Client::new(config.ca.as_deref(), config.allow_loopback)?;
+        let proxies = Proxies::of(&Environment::of_process());
+        let client = Client::new(config.ca.as_deref(), config.allow_loopback)?.with_proxies(proxies);
         Ok(Self { name: name.to_owned(), config: config.clone(), client, tries: Tries::default() })
     }
 
@@ -103,13 +104,13 @@ impl Webhook {
     /// What does not work.
     pub(super) async fn check(&self) -> Result<String, Failure> {
         let ready = self.ready().await?;
-        self.client.reach(&ready.url).await.map_err(|error| error.failure())?;
+        let reached = self.client.reach(&ready.url).await.map_err(|error| error.failure())?;
         let signed = match ready.keys.len() {
             0 => "not signed".to_owned(),
             1 => "signed".to_owned(),
             keys => format!("signed with {keys} secrets"),
         };
-        Ok(format!("webhook {} {}, {signed}", self.method(), ready.url))
+        Ok(format!("webhook {} {reached}, {signed}", self.method()))
     }
 
     /// Reads anew what may be in files.
