@@ -4,6 +4,10 @@
 //! that could steer a terminal, end a header, reorder a line or hide within a name becomes U+FFFD, which shows that something
 //! was there.
 
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
 /// Returns one line without control or invisible characters, of at most `max_bytes` bytes.
 ///
 /// Line breaks and tabs become spaces, white space at both ends is removed. A longer line is cut between characters and ends
@@ -42,6 +46,11 @@ pub fn multi_line(text: &str) -> String {
 /// Returns the longest prefix of at most `max_bytes` bytes that ends between characters.
 pub fn prefix(text: &str, max_bytes: usize) -> &str {
     &text[..text.floor_char_boundary(max_bytes)]
+}
+
+/// Returns a time such as `2026-11-22T12:03:04.123456789Z` without its fraction of a second, and any other text as it is.
+pub fn second(text: &str) -> Cow<'_, str> {
+    text.parse::<Timestamp>().map_or(Cow::Borrowed(text), |time| Cow::Owned(format!("{time:.0}")))
 }
 
 /// Returns a number with its noun: `1 engine`, `2 engines`.
@@ -163,6 +172,13 @@ mod tests {
         {
             assert_eq!(one_line(text, 100), text);
         }
+    }
+
+    #[test]
+    fn a_time_is_shown_to_the_second() {
+        assert_eq!(second("2026-11-22T12:03:04.999999999Z"), "2026-11-22T12:03:04Z");
+        assert_eq!(second("2026-11-22T12:03:04Z"), "2026-11-22T12:03:04Z");
+        assert_eq!(second("web-1.2"), "web-1.2");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::batch::Batch;
 use crate::event::{Event, nanos};
 use crate::queue::{Refused, Sender, Weigh};
 use crate::store::{Gap, Moved};
+use crate::text;
 
 /// A gap is told when at least this part of the queue is free: else each event that fits would begin the next one.
 const FREE_PART: usize = 8;
@@ -70,9 +71,9 @@ impl Outlet {
     /// Returns the event that tells that others are missing, and logs it.
     pub(super) fn missing(&self, reason: &str, gap: Gap) -> Event {
         let Gap { from, to } = gap;
-        let (from, to) = (time(from), time(to));
-        tracing::error!(engine = %self.engine, "events are missing between {from} and {to}: {reason}");
-        self.gap_event([("from", from), ("reason", reason.to_owned()), ("to", to)])
+        let [shown_from, shown_to] = [from, to].map(|nanos| text::second(&time(nanos)).into_owned());
+        tracing::error!(engine = %self.engine, "events are missing between {shown_from} and {shown_to}: {reason}");
+        self.gap_event([("from", time(from)), ("reason", reason.to_owned()), ("to", time(to))])
     }
 
     /// Whether there is a gap that could not be told yet.

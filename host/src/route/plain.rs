@@ -73,7 +73,8 @@ impl Plain {
         }
         if event.kind == OWN_KIND {
             for (name, value) in event.attributes.iter() {
-                let _ = write!(line, " {}=\"{}\"", clean(name), clean(value));
+                let value = if event.action == "gap" { text::second(value) } else { value.into() };
+                let _ = write!(line, " {}=\"{}\"", clean(name), clean(&value));
             }
         }
         line
@@ -120,4 +121,21 @@ fn severity(batch: &Batch) -> &'static str {
 /// A name or value in one line of the text.
 fn clean(text: &str) -> String {
     text::one_line(text, MAX_VALUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_of_a_gap_are_shown_to_the_second() {
+        let attributes =
+            [("from", "2026-11-22T12:00:00.123456789Z"), ("reason", "1.5 s"), ("to", "2026-11-22T12:00:09.987654321Z")];
+        let gap = Event::own("local".into(), "gap", 0, attributes.into_iter().collect());
+        let plain = Plain { hostname: "web-1".to_owned(), zone: TimeZone::UTC };
+        assert_eq!(
+            plain.line(&gap),
+            "1970-01-01 00:00:00 local dockbell gap from=\"2026-11-22T12:00:00Z\" reason=\"1.5 s\" to=\"2026-11-22T12:00:09Z\""
+        );
+    }
 }

@@ -68,7 +68,7 @@ impl Details {
         let mut attributes =
             event.attributes.iter().filter(|(name, value)| !value.is_empty() && !is_noise(event, name));
         details.attributes.extend(
-            attributes.by_ref().take(ATTRIBUTES).map(|(name, value)| (show(name, 80), show(short_id(value), VALUE))),
+            attributes.by_ref().take(ATTRIBUTES).map(|(name, value)| (show(name, 80), attribute(event, name, value))),
         );
         details.more = attributes.count();
         details
@@ -149,6 +149,15 @@ fn fact(event: &Event, name: &str, value: &str, who: &str, what: &str) -> Option
         "late" if value == "true" => Some("told late, after a reconnect".to_owned()),
         "inferred" if value == "true" => Some("not seen in the stream, but found by looking at the engine".to_owned()),
         _ => Some(format!("{name}: {value}")),
+    }
+}
+
+/// A value as it is shown. The times of a gap are shown to the second.
+fn attribute(event: &Event, name: &str, value: &str) -> String {
+    let is_time = event.kind == "dockbell" && event.action == "gap" && matches!(name, "from" | "to");
+    match value.split_once('.').filter(|_| is_time) {
+        Some((seconds, _)) => show(&format!("{seconds}Z"), VALUE),
+        None => show(short_id(value), VALUE),
     }
 }
 

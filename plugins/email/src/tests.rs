@@ -265,3 +265,15 @@ fn what_is_not_understood_is_refused() {
         assert!(refusal.starts_with(begins), "{config}: {refusal}");
     }
 }
+
+#[test]
+fn the_times_of_a_gap_are_shown_to_the_second() {
+    let attributes = pairs(&[("from", "2026-11-22T12:00:00.123456789Z"), ("to", "2026-11-22T12:00:09Z")]);
+    let event = container(0, "web-1", "shop", "die", &[]);
+    let gap = Event { kind: "dockbell".into(), action: "gap".into(), attributes, ..event };
+    let told = mail("{}", &batch("first", vec![gap]));
+    for form in [text(&told), html(&told)] {
+        assert!(form.contains("2026-11-22T12:00:00Z") && form.contains("2026-11-22T12:00:09Z"), "{form}");
+        assert!(!form.contains(".123456789"), "{form}");
+    }
+}

@@ -134,10 +134,13 @@ impl fmt::Display for Proxy {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     fn through(variables: &[(&str, &str)], url: &str) -> Option<String> {
-        let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let environment: Environment =
+            variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect();
         Proxies::of(&environment).proxy(&url.parse().unwrap()).map(ToString::to_string)
     }
 
