@@ -4,6 +4,7 @@ mod commands;
 mod dist;
 mod fuzz;
 mod languages;
+mod package;
 mod plugins;
 mod record;
 mod steps;
@@ -22,6 +23,8 @@ Usage: cargo xtask COMMAND
   bench          print how fast dockbell is, beside `docker events`
   languages      build and measure the examples in each language, and write the table of examples/plugins/README.md;
                  `--program FILE` with that dockbell instead of a new one
+  package        make what people install in target/packages: a .tar.gz, a .deb and SHA256SUMS; `--program FILE` of that
+                 dockbell instead of a release build; `--check` makes them of the tests' debug build, installs and tries them
   plugins        build the bundled plugins from source into plugins/target/components
   dist           build them and write plugins/dist, which is committed
   dist --check   build them and fail where plugins/dist is not what the sources give
@@ -36,6 +39,8 @@ fn main() -> ExitCode {
         ["fuzz", arguments @ ..] => fuzz::command(arguments),
         ["bench"] => bench(),
         ["languages", arguments @ ..] => languages::command(arguments),
+        ["package", "--check"] => test::packages(),
+        ["package", arguments @ ..] => package::command(arguments),
         ["plugins"] => plugins::run(),
         ["dist"] => dist::write(),
         ["dist", "--check"] => dist::check(),

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold, on a machine that has Rust, a C compiler and Python.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -7,6 +8,7 @@ use anyhow::Result;
 use real_engine::{Engine, Tiny};
 
 use crate::commands::{cargo, run};
+use crate::package::{self, Pack};
 use crate::plugins::root;
 use crate::steps::Steps;
 use crate::{dist, fuzz, tools, torture};
@@ -38,6 +40,7 @@ pub(crate) fn test() -> Result<()> {
     steps.step("tests: plugins in Python, JavaScript, TypeScript", scripts)?;
     steps.step("tests: killed fifty times", || torture::kill(50))?;
     steps.step("tests: power cuts", power_cuts)?;
+    steps.step("tests: packages", packages)?;
     steps.step("tests: real engine, real mail server", || real(&python))?;
     steps.step("tests: plugins in each language, as their READMEs say", languages)?;
     steps.step("fuzz: targets", fuzz::build)?;
@@ -87,6 +90,28 @@ fn power_cuts() -> Result<()> {
     // It fails where it may not mount, instead of saying so to nobody.
     let mut command = outside(&["--test", "store_kill", "--", "--ignored", "--exact", name]);
     run(command.env("DOCKBELL_TEST_MUST_MOUNT", "1"))
+}
+
+/// Makes the packages of the program that the tests were built with, twice, installs them and looks at each part.
+pub(crate) fn packages() -> Result<()> {
+    let needed = [("systemd-analyze", "systemd"), ("groff", "groff-base"), ("zsh", "zsh"), ("fish", "fish")];
+    tools::need_all(&needed)?;
+    let folder = tools::target().join("packages-test");
+    fs::create_dir_all(&folder)?;
+    let mut test = outside(&["--test", "package"]);
+    // It builds the program, too.
+    run(test.arg("--no-run"))?;
+    let (built, program) = (tools::target().join("debug/dockbell-under-test"), folder.join("dockbell"));
+    run(Command::new("strip").arg("-o").arg(&program).arg(built))?;
+    for time in ["first", "second"] {
+        package::make(&program, &folder.join(time), Pack::Quickly)?;
+    }
+    let mut command = outside(&["--test", "package", "--", "--ignored"]);
+    if !tools::is_root() {
+        println!("left out, since it needs root: the test that installs a package");
+        command.args(["--skip", "as_root"]);
+    }
+    run(command.env("DOCKBELL_TEST_PACKAGES", folder))
 }
 
 /// Tests from the outside. The packages are those that the plain tests were built with, so that nothing is built twice.

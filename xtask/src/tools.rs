@@ -36,7 +36,14 @@ pub(crate) fn debian() -> Result<()> {
 
 /// A program that a Debian package brings.
 pub(crate) fn need(program: &str, package: &str) -> Result<()> {
-    if on_path(program) { Ok(()) } else { install(&[package]) }
+    need_all(&[(program, package)])
+}
+
+/// Several programs, each with the Debian package that brings it.
+pub(crate) fn need_all(needed: &[(&str, &str)]) -> Result<()> {
+    let missing: Vec<&str> =
+        needed.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 
 /// A Python with a mail server and compilers; answers its path.
