@@ -160,6 +160,13 @@ async fn a_proxy_that_refuses_or_cannot_be_used_is_named_with_its_variable_and_n
     assert!(refused.output.contains("FAIL  sink chat: http://127.0.0.1:1: connect: "), "{}", refused.output);
     assert_eq!(proxy.heads().len(), 1, "this machine needs no proxy");
 
+    let none = check("https://hooks.example.invalid/in", "");
+    assert!(
+        none.output.contains("hint: check the host name in the URL, and the network; where only a proxy leads out"),
+        "{}",
+        none.output
+    );
+
     let socks = check("https://hooks.example.invalid/in", "socks5://127.0.0.1:1080");
     assert!(socks.output.contains("the value of `ALL_PROXY` is not the URL of a proxy"), "{}", socks.output);
 

@@ -1,6 +1,6 @@
 //! What `cargo xtask package` makes: the same bytes each time, complete, and of use once it is installed.
 //!
-//! `cargo xtask test` makes the packages of this program twice, in `first` and `second` of the folder DOCKBELL_TEST_PACKAGES.
+//! `cargo xtask package --check` makes the packages of this program twice, in `first` and `second` of the folder DOCKBELL_TEST_PACKAGES.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::fs;
@@ -16,7 +16,8 @@ const UNIT: &str = "usr/lib/systemd/system/dockbell.service";
 const CONFIGURATION: &str = "etc/dockbell/dockbell.toml";
 
 fn packages() -> PathBuf {
-    std::env::var_os("DOCKBELL_TEST_PACKAGES").expect("`cargo xtask test` sets it").into()
+    let Some(folder) = std::env::var_os("DOCKBELL_TEST_PACKAGES") else { panic!("run `cargo xtask package --check`") };
+    folder.into()
 }
 
 /// The one package with this ending.
@@ -52,7 +53,7 @@ fn unpacked() -> TempDir {
 }
 
 #[test]
-#[ignore = "needs packages: `cargo xtask test`"]
+#[ignore = "needs packages: `cargo xtask package --check`"]
 fn the_same_program_gives_the_same_packages_and_their_checksums_are_right() {
     let [first, second] = ["first", "second"].map(|time| packages().join(time));
     said(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&first));
@@ -62,7 +63,7 @@ fn the_same_program_gives_the_same_packages_and_their_checksums_are_right() {
 }
 
 #[test]
-#[ignore = "needs packages: `cargo xtask test`"]
+#[ignore = "needs packages: `cargo xtask package --check`"]
 fn the_archive_holds_what_people_install_by_hand() {
     let folder = TempDir::new().unwrap();
     said(Command::new("tar").arg("--extract").arg("--file").arg(package(".tar.gz")).arg("-C").arg(folder.path()));
@@ -118,7 +119,7 @@ mod as_root {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "needs packages: `cargo xtask test`"]
+    #[ignore = "needs packages: `cargo xtask package --check`"]
     async fn the_deb_is_installed_and_its_unit_starts_and_ends_and_it_is_purged() {
         let (scratch, engine) = (Scratch::new(), ScriptedEngine::unix().await);
         said(scratch.dpkg(&["--install"]).arg(package(".deb")));
@@ -157,7 +158,7 @@ mod as_root {
 }
 
 #[test]
-#[ignore = "needs packages: `cargo xtask test`"]
+#[ignore = "needs packages: `cargo xtask package --check`"]
 fn the_control_fields_are_whole_and_the_configuration_changes_nothing() {
     let fields = "Package Version Architecture Maintainer Installed-Size Depends Section Priority Description";
     let control = said(Command::new("dpkg-deb").arg("--field").arg(package(".deb")));
@@ -174,7 +175,7 @@ fn the_control_fields_are_whole_and_the_configuration_changes_nothing() {
 }
 
 #[test]
-#[ignore = "needs packages: `cargo xtask test`"]
+#[ignore = "needs packages: `cargo xtask package --check`"]
 fn the_manual_page_is_formatted_without_a_complaint() {
     let root = unpacked();
     let page = root.path().join("usr/share/man/man1/dockbell.1");
@@ -189,7 +190,7 @@ fn the_manual_page_is_formatted_without_a_complaint() {
 }
 
 #[test]
-#[ignore = "needs packages: `cargo xtask test`"]
+#[ignore = "needs packages: `cargo xtask package --check`"]
 fn each_shell_reads_its_completions() {
     let root = unpacked();
     let share = root.path().join("usr/share");
@@ -208,7 +209,7 @@ fn each_shell_reads_its_completions() {
 }
 
 #[test]
-#[ignore = "needs packages: `cargo xtask test`"]
+#[ignore = "needs packages: `cargo xtask package --check`"]
 fn systemd_finds_no_fault_with_the_unit_and_it_stops_later_than_dockbell() {
     let root = unpacked();
     let unit = fs::read_to_string(root.path().join(UNIT)).unwrap();

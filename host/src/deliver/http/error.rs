@@ -136,7 +136,9 @@ impl HttpError {
             }
             Cause::Io(io::ErrorKind::ConnectionRefused, _) => "nothing listens there; check the port",
             Cause::Late(_) if self.stage == Stage::Connect => "a firewall may drop the connection",
-            Cause::Io(..) if self.stage == Stage::Connect => "check the host name in the URL, and the network",
+            Cause::Io(..) if self.stage == Stage::Connect => {
+                "check the host name in the URL, and the network; where only a proxy leads out, name it in `HTTPS_PROXY` (`HTTP_PROXY` for `http://`)"
+            }
             _ => return None,
         };
         Some(hint.to_owned())
