@@ -1,14 +1,25 @@
 //! Whether the stream brought everything. An engine drops events for a reader that is too slow, and tells nobody (moby
-//! `pkg/pubsub`): the stream looks well. So what the engine remembers is read again from time to time, beside it.
+//! `pkg/pubsub`): the stream looks well. So what the engine remembers is read again from time to time, beside the stream.
+//!
+//! Docker keeps 1,024 events for each reader, and drops one when that place stays full for 100 ms. So before a dropped event
+//! the stream brings about a thousand that are more than 100 ms old when they are read. That is how an audit knows when to hurry
+//! ([`LATE`]), and where something may be missing that the engine no longer remembers ([`OVERRUN`]): there a gap is reported
+//! though nothing else shows one. While no event is late, none was dropped, and an audit every 30 s is enough.
+//!
+//! What this does not see: how late an event is, is known only beside the others of the last 30 to 60 s, since the engine's
+//! clock may differ from ours. A reader that is equally late for longer than that, or whose engine's clock is set ahead in the
+//! moment when events are dropped, is found late no more; then only what is missing among the last 256 events of an audit is
+//! found. The same holds for an engine that refuses to be asked, and for a program that is killed within the seconds from the
+//! audit to its report.
 
-use std::collections::HashMap;
+use std::pin::Pin;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::time::{Instant, sleep, timeout};
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::api::Engine;
-use super::cursor::Cursor;
 use super::describe::Clock;
 use super::error::Fault;
 use super::line::{Line, Lines};
@@ -16,120 +27,221 @@ use super::parse;
 use super::span::wire;
 use crate::event::{Event, nanos};
 
-/// How often.
-pub(super) const EVERY: Duration = Duration::from_secs(30);
+/// How often, as long as no event is late.
+const EVERY: Duration = Duration::from_secs(30);
+/// How soon after the one before, when events are late. It doubles up to [`EVERY`] while nothing is found missing.
+const SOON: Duration = Duration::from_millis(500);
+/// An event that is read so long after it happened is late: half of what an engine waits before it drops one.
+const LATE: i64 = 50_000_000;
+/// After so many late events others may have been dropped: half of what an engine keeps for a reader.
+const OVERRUN: u64 = 512;
+/// How far before the end of the last audit the next one begins: times of events are not in order.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
 /// How long the engine may take to answer.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Most bytes that are read of it, and that its lines may take in memory. Docker remembers 256 events, of usually 1 KiB.
-const LARGEST: u64 = 64 << 20;
+pub(super) const LARGEST: u64 = 64 << 20;
 /// Bytes that a line takes beside its own.
 const LINE_COSTS: usize = 64;
-/// How long an event that the stream did not bring may still be on its way.
-pub(super) const GRACE: Duration = Duration::from_secs(3);
-/// How long a stream that is behind may take to bring what was found: beyond that its clock may have been set back.
-const LONGEST_GRACE: Duration = Duration::from_secs(60);
+/// An answer is of no use when more events than this came between question and answer, or with it: the cursor knows 4,096.
+const COMPARABLE: u64 = 2048;
 
-/// Events that the engine remembers and the stream has not brought so far, by their keys, with their lines.
-#[derive(Debug, Default)]
-pub(super) struct Suspects {
-    events: HashMap<u128, (Event, Vec<u8>)>,
-    /// From when on the engine was asked.
-    since: i64,
-    /// Key and time of the first event that the engine remembered, if it may have forgotten some before it.
-    first: Option<(u128, i64)>,
-    found: Option<Instant>,
-}
-
-/// Events that the stream has skipped.
+/// What the engine remembered.
 #[derive(Debug)]
-pub(super) struct Skipped {
-    /// The events with their lines, the earliest first; at least one.
+pub(super) struct Answer {
+    /// The events with their lines, in the engine's order.
     pub(super) events: Vec<(Event, Vec<u8>)>,
-    /// Time of the first of them.
-    pub(super) first: i64,
-    /// Time of the last of them.
-    pub(super) last: i64,
     /// From when on the engine was asked.
-    pub(super) since: i64,
-    /// Time before which more was skipped, perhaps, that the engine no longer remembers.
-    pub(super) forgotten_until: Option<i64>,
+    pub(super) since: Timestamp,
+    /// Until when.
+    pub(super) until: Timestamp,
+    /// Whether it has perhaps forgotten some that happened after the last audit.
+    pub(super) forgot: bool,
+    /// Time of an event after which some that are forgotten may have been dropped.
+    pub(super) unproven_from: Option<i64>,
 }
 
-impl Suspects {
-    /// Those among the lines that the cursor does not know. The engine was asked for all since `since` and `remembers` so
-    /// many at most; `None` where it reads a journal.
-    pub(super) fn of(
-        engine: &Engine,
-        lines: &[Vec<u8>],
-        since: Timestamp,
-        remembers: Option<usize>,
-        cursor: &mut Cursor,
-    ) -> Self {
-        let mut suspects = Self { since: nanos(since), found: Some(Instant::now()), ..Self::default() };
-        let full = remembers.is_some_and(|most| lines.len() >= most);
-        for (place, line) in lines.iter().enumerate() {
-            let Ok(event) = parse::event(engine.name(), line) else { continue };
-            let key = cursor.key(&event);
-            if place == 0 && full {
-                suspects.first = Some((key, event.time_nanos));
-            }
-            if !cursor.knows(key) {
-                suspects.events.insert(key, (event, line.clone()));
-            }
-        }
-        suspects
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-
-    /// The stream has brought it.
-    pub(super) fn clear(&mut self, key: u128) {
-        self.events.remove(&key);
-    }
-
-    /// Whether the stream, which is at an event of this time, may still bring them.
-    pub(super) fn may_come(&self, last: Option<i64>) -> bool {
-        let newest = self.events.values().map(|(event, _)| event.time_nanos).max();
-        newest > last && self.found.is_some_and(|found| found.elapsed() < LONGEST_GRACE)
-    }
-
-    /// What it has not brought; `None` if there is nothing.
-    pub(super) fn convict(&mut self) -> Option<Skipped> {
-        let Self { events, since, first, .. } = std::mem::take(self);
-        let forgotten_until = first.filter(|(key, _)| events.contains_key(key)).map(|(_, time)| time);
-        let mut events: Vec<_> = events.into_values().collect();
-        events.sort_by_key(|(event, _)| event.time_nanos);
-        let (first, last) = (events.first()?.0.time_nanos, events.last()?.0.time_nanos);
-        Some(Skipped { events, first, last, since, forgotten_until })
-    }
-}
-
-/// Waits so long, then reads what the engine remembers of the time since `since`, and returns it with the time until when
-/// that was. A failure is no finding: the stream itself will notice an engine that is gone.
-pub(super) async fn after(
-    wait: Duration,
-    engine: &Engine,
+/// The audits of one connection. They run on a task of their own: the stream does not wait for them.
+#[derive(Debug)]
+pub(super) struct Audit {
+    engine: Engine,
     clock: Clock,
-    since: Timestamp,
-) -> (Vec<Vec<u8>>, Timestamp) {
-    sleep(wait).await;
-    loop {
-        let until = clock.now();
-        match timeout(LIMIT, read(engine, since, until)).await {
-            Ok(Ok(lines)) => return (lines, until),
-            Ok(Err(fault @ Fault::TooLarge { .. })) => {
-                tracing::warn!(engine = %engine.name(), "the stream was not checked: {fault}");
-            }
-            Ok(Err(fault)) => tracing::debug!(engine = %engine.name(), "the stream was not checked: {fault}"),
-            Err(_) => tracing::debug!(engine = %engine.name(), "the stream was not checked: no answer"),
+    /// How many events the engine remembers; `None` where it reads a journal.
+    remembers: Option<usize>,
+    began: Timestamp,
+    /// Until when the last audit was.
+    checked: Timestamp,
+    timer: Pin<Box<Sleep>>,
+    running: JoinSet<Result<Vec<(Event, Vec<u8>)>, Fault>>,
+    /// When the engine was asked, in its time and in ours, and how many events had been read by then.
+    asked: (Timestamp, Instant, u64),
+    /// How soon the next one comes when events are late.
+    pause: Duration,
+    /// Whether there is reason for another one since the engine was asked.
+    hurries: bool,
+    /// How many events were read.
+    read: u64,
+    age: Age,
+    /// The late events since the engine was asked, and those before it.
+    late: Late,
+    late_before: Late,
+}
+
+/// Events that were late.
+#[derive(Debug, Default, Clone, Copy)]
+struct Late {
+    events: u64,
+    /// Time of the first of them.
+    from: Option<i64>,
+}
+
+/// How old events are when they are read, beside the quickest of the last 30 to 60 s: clocks differ.
+#[derive(Debug)]
+struct Age {
+    /// Of the time since then, and of the 30 s before it.
+    least: [i64; 2],
+    since: Instant,
+}
+
+impl Audit {
+    pub(super) fn new(engine: &Engine, clock: Clock, remembers: Option<usize>) -> Self {
+        let now = Instant::now();
+        Self {
+            engine: engine.clone(),
+            clock,
+            remembers,
+            began: clock.at,
+            checked: clock.at,
+            timer: Box::pin(sleep(EVERY)),
+            running: JoinSet::new(),
+            asked: (clock.at, now, 0),
+            pause: SOON,
+            hurries: false,
+            read: 0,
+            age: Age::new(now),
+            late: Late::default(),
+            late_before: Late::default(),
         }
-        sleep(EVERY).await;
+    }
+
+    /// Takes note that so many events were read now, the last of which happened at `time`.
+    pub(super) fn read(&mut self, events: u64, time: i64, now: Instant) {
+        self.read += events;
+        let clock = nanos(self.clock.at).saturating_add(nanos_of(now - self.clock.asked));
+        if self.age.of(clock.saturating_sub(time), now) >= LATE {
+            self.late.events += events;
+            self.late.from.get_or_insert(time);
+            self.hurry(self.asked.1 + self.pause);
+        }
+    }
+
+    /// Takes note that the reader was held up: the engine may have dropped events, and forgets them soon.
+    pub(super) fn held_up(&mut self, now: Instant) {
+        self.pause = SOON;
+        self.hurry(now);
+    }
+
+    fn hurry(&mut self, due: Instant) {
+        self.hurries = true;
+        if due < self.timer.deadline() {
+            self.timer.as_mut().reset(due);
+        }
+    }
+
+    /// Waits for the next audit. Nothing is lost when the future is dropped.
+    pub(super) async fn next(&mut self) -> Answer {
+        loop {
+            if self.running.is_empty() {
+                self.timer.as_mut().await;
+                self.ask();
+            }
+            let Some(Ok(answer)) = self.running.join_next().await else { continue };
+            if let Some(answer) = self.answered(answer) {
+                return answer;
+            }
+        }
+    }
+
+    /// Takes note whether the comparison has found something, and sets when the next one is.
+    pub(super) fn found(&mut self, something: bool) {
+        self.pause = if something || !self.hurries { SOON } else { (self.pause * 2).min(EVERY) };
+        let wait = if self.hurries { self.pause } else { EVERY };
+        self.timer.as_mut().reset(self.asked.1 + wait);
+    }
+
+    fn ask(&mut self) {
+        let until = self.clock.now();
+        let since = self.checked.checked_sub(OVERLAP).unwrap_or(self.began).max(self.began);
+        self.asked = (until, Instant::now(), self.read);
+        self.late_before = self.late_before.and(std::mem::take(&mut self.late));
+        let engine = self.engine.clone();
+        self.running.spawn(async move {
+            let limit = || Fault::Timeout { what: "`/events`".to_owned(), limit: LIMIT };
+            timeout(LIMIT, read(&engine, since, until)).await.unwrap_or_else(|_| Err(limit()))
+        });
+        self.hurries = false;
+    }
+
+    /// A failure is no finding: the stream itself will notice an engine that is gone.
+    fn answered(&mut self, answer: Result<Vec<(Event, Vec<u8>)>, Fault>) -> Option<Answer> {
+        let events = match answer {
+            Ok(events) => events,
+            Err(fault) => {
+                let engine = self.engine.name();
+                match fault {
+                    Fault::TooLarge { .. } => tracing::warn!(%engine, "the stream was not checked: {fault}"),
+                    _ => tracing::debug!(%engine, "the stream was not checked: {fault}"),
+                }
+                self.found(false);
+                return None;
+            }
+        };
+        let (until, _, read) = self.asked;
+        if (self.read - read).max(events.len() as u64) > COMPARABLE {
+            self.hurries = true;
+            self.found(false);
+            return None;
+        }
+        let full = self.remembers.is_some_and(|most| events.len() >= most);
+        let forgot = full && events.first().is_some_and(|(event, _)| event.time_nanos > nanos(self.checked));
+        let late = self.late_before.and(self.late);
+        let unproven_from = late.from.filter(|_| forgot && late.events >= OVERRUN);
+        self.late_before = Late::default();
+        let since = self.checked;
+        self.checked = until;
+        Some(Answer { events, since, until, forgot, unproven_from })
     }
 }
 
-async fn read(engine: &Engine, since: Timestamp, until: Timestamp) -> Result<Vec<Vec<u8>>, Fault> {
+impl Late {
+    fn and(self, later: Self) -> Self {
+        Self { events: self.events + later.events, from: self.from.or(later.from) }
+    }
+}
+
+impl Age {
+    /// The engine's time is never thought to be later than it is, so no event seems older than it is.
+    fn new(now: Instant) -> Self {
+        Self { least: [0; 2], since: now }
+    }
+
+    /// Returns by how much this age is above the least.
+    fn of(&mut self, age: i64, now: Instant) -> i64 {
+        let [least, before] = &mut self.least;
+        if now - self.since >= EVERY {
+            self.since = now;
+            *before = std::mem::replace(least, age);
+        }
+        *least = age.min(*least);
+        age.saturating_sub(*least.min(before))
+    }
+}
+
+fn nanos_of(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
+
+async fn read(engine: &Engine, since: Timestamp, until: Timestamp) -> Result<Vec<(Event, Vec<u8>)>, Fault> {
     let path = format!("/events?since={}&until={}", wire(since), wire(until));
     let mut body = engine.get_at_most(&path, LARGEST).await?.into_body();
     let (mut lines, mut found) = (Lines::default(), Found::default());
@@ -145,7 +257,8 @@ async fn read(engine: &Engine, since: Timestamp, until: Timestamp) -> Result<Vec
         }
     }
     lines.end(|line| found.keep(line));
-    Ok(found.lines)
+    let event = |line: Vec<u8>| Some((parse::event(engine.name(), &line).ok()?, line));
+    Ok(found.lines.into_iter().filter_map(event).collect())
 }
 
 /// Lines, and what they take in memory: short ones more than they have bytes.

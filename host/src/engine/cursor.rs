@@ -277,7 +277,9 @@ impl Cursor {
 
     /// Takes note of events that the stream has not brought and an audit has found. The position stays where the stream is.
     pub fn recover<'a>(&mut self, events: impl Iterator<Item = &'a Event>) {
-        self.recovered.clear();
+        if self.recovered.len() > KNOWN {
+            self.recovered.clear();
+        }
         for event in events {
             let (key, time) = (self.key(event), event.time_nanos);
             self.recovered.insert(key);
@@ -299,10 +301,10 @@ impl Cursor {
         }
     }
 
-    /// Whether an event with this key was read lately.
+    /// Returns the keys of the events that were read lately, 4,096 at most.
     #[must_use]
-    pub fn knows(&self, key: u128) -> bool {
-        self.known.iter().any(|(known, _)| *known == key)
+    pub fn keys(&self) -> HashSet<u128> {
+        self.known.iter().map(|(key, _)| *key).collect()
     }
 
     /// The key of the event that was read last.

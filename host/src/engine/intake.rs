@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::audit::Suspects;
+use super::audit::Answer;
 use super::batch::Batch;
 use super::cursor::{Cursor, Verdict};
 use super::line::Line;
 use super::outlet::Outlet;
 use super::parse::{self, Unreadable};
+use super::suspects::{Skipped, Suspects};
 use crate::event::{Event, Fact};
 use crate::queue::Weigh;
 use crate::store::{Gap, Moved};
@@ -32,6 +33,8 @@ pub(super) struct Intake {
     pub(super) id: Option<Arc<str>>,
     /// An event has come that ends what the engine repeats.
     pub(super) replay_over: bool,
+    /// How many events have come.
+    pub(super) count: u64,
 }
 
 impl Intake {
@@ -45,6 +48,7 @@ impl Intake {
             batch: Batch::default(),
             id: None,
             replay_over: false,
+            count: 0,
         }
     }
 
@@ -67,11 +71,11 @@ impl Intake {
         if self.until.is_some_and(|until| event.time_nanos > until) {
             return;
         }
+        self.count += 1;
         let verdict = self.cursor.take(&event);
-        if !self.suspects.is_empty()
-            && let Some(key) = self.cursor.newest()
-        {
-            self.suspects.clear(key);
+        if self.suspects.is_open() {
+            let key = self.cursor.key(&event);
+            self.suspects.brought(key);
         }
         // Not one that is known: after the engine's clock was set back those come from its future.
         self.replay_over |= verdict != Verdict::Known && self.cursor.ends_replay(&event);
@@ -90,14 +94,28 @@ impl Intake {
         }
     }
 
+    /// Compares what the engine remembers with what the stream has brought. Returns whether something is missing, or may be.
+    pub(super) fn compare(&mut self, answer: Answer) -> bool {
+        let until = answer.until;
+        let found = self.suspects.add(answer, &mut self.cursor);
+        if !self.suspects.is_open() {
+            self.cursor.complete_until(until);
+        }
+        found
+    }
+
     /// Takes what the engine remembers and the stream did not bring, and tells from when until when it was so: all in one
     /// batch, so that none of it is kept without the other.
-    pub(super) fn convict(&mut self) {
-        let Some(skipped) = self.suspects.convict() else { return };
+    pub(super) fn decide(&mut self, idle: bool) {
+        let Some(skipped) = self.suspects.decide(idle) else { return };
         self.flush();
-        let from = self.cursor.before(skipped.first).unwrap_or(skipped.since).min(skipped.first);
-        let gap = Gap { from, to: skipped.forgotten_until.unwrap_or(skipped.last) };
-        let reason = "the engine dropped events because dockbell did not read fast enough";
+        let gap = self.gap(&skipped);
+        let is_forgotten = skipped.forgotten_until.is_some() || skipped.unproven.is_some();
+        let reason = if skipped.events.is_empty() {
+            "the engine may have dropped events because dockbell did not read fast enough"
+        } else {
+            "the engine dropped events because dockbell did not read fast enough"
+        };
         self.cursor.recover(skipped.events.iter().map(|(event, _)| event));
         for (mut event, line) in skipped.events {
             event.facts.push((Fact::Late, "true".into()));
@@ -105,13 +123,21 @@ impl Intake {
         }
         self.batch.push(self.outlet.missing(reason, gap), &[]);
         // What is found again needs no comparison.
-        self.batch.gap = skipped.forgotten_until.map(|_| gap);
+        self.batch.gap = is_forgotten.then_some(gap);
         self.flush();
     }
 
-    /// Whether the stream may still bring what an audit has found.
-    pub(super) fn suspects_may_come(&self) -> bool {
-        self.suspects.may_come(self.cursor.last_nanos())
+    /// From the last event that the stream brought before the first that it skipped.
+    fn gap(&self, skipped: &Skipped) -> Gap {
+        let times = || skipped.events.iter().map(|(event, _)| event.time_nanos);
+        let known = times().min().zip(times().max()).map(|(first, last)| Gap {
+            from: self.cursor.before(first).unwrap_or(skipped.since).min(first),
+            to: skipped.forgotten_until.unwrap_or(last),
+        });
+        match (known, skipped.unproven) {
+            (Some(known), Some(unproven)) => known.and(unproven),
+            (one, other) => one.or(other).unwrap_or(Gap { from: skipped.since, to: skipped.since }),
+        }
     }
 
     /// Stores a position at which no gap is open any more; what happened in one that is not shown to be none is to be compared.

@@ -22,6 +22,7 @@ pub mod parse;
 mod reader;
 mod session;
 mod span;
+mod suspects;
 mod tls;
 mod transport;
 mod version;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::address::Address;
 use super::api::Engine;
-use super::audit::{self, Suspects};
+use super::audit::Audit;
 use super::body::Stream;
 use super::cursor::Finding;
 use super::describe::{Clock, Description};
@@ -19,6 +19,7 @@ use super::error::Fault;
 use super::intake::Intake;
 use super::line::Lines;
 use super::span::Span;
+use super::suspects;
 use crate::event::nanos;
 use crate::store::{Gap, OpenGap};
 
@@ -69,38 +70,30 @@ impl<'a> Session<'a> {
         let mut dead = pin!(dead_link(engine));
         // A run that ends by itself is over before the engine forgets.
         let audited = self.span.until.is_none();
-        let mut checked = self.clock.at;
-        let mut audit = Box::pin(audit::after(audit::EVERY, engine, self.clock, checked));
-        let mut convict_at = None;
+        let mut audit = Audit::new(engine, self.clock, self.remembers);
         let mut look_at = Instant::now() + LOOK_EVERY;
         loop {
             let deadline = self.deadline();
             tokio::select! {
                 biased;
+                // First, so that a stream that never ends does not keep it waiting.
+                answer = audit.next(), if audited && !self.intake.suspects.is_heavy() => {
+                    let found = self.intake.compare(answer);
+                    audit.found(found);
+                }
                 () = self.intake.outlet.room(), if self.intake.outlet.is_behind() => self.intake.outlet.tell_gap(),
                 chunk = body.chunk() => {
+                    let before = self.intake.count;
                     if let Some(over) = self.chunks(chunk, &mut body, &mut lines).await {
                         return over;
                     }
-                }
-                (lines, until) = &mut audit, if audited && convict_at.is_none() => {
-                    let cursor = &mut self.intake.cursor;
-                    let suspects = Suspects::of(engine, &lines, checked, self.remembers, cursor);
-                    if suspects.is_empty() {
-                        cursor.complete_until(until);
-                    } else {
-                        convict_at = Some(Instant::now() + audit::GRACE);
+                    let replayed = |time: &i64| self.intake.cursor.replaying() && *time < nanos(self.clock.at);
+                    if let Some(time) = self.intake.cursor.last_nanos().filter(|time| !replayed(time)) {
+                        audit.read(self.intake.count - before, time, self.last_read);
                     }
-                    self.intake.suspects = suspects;
-                    checked = until;
-                    audit = Box::pin(audit::after(audit::EVERY, engine, self.clock, checked));
                 }
-                () = at(convict_at) => {
-                    let reading = self.last_read.elapsed() < audit::GRACE;
-                    convict_at = (reading && self.intake.suspects_may_come()).then(|| Instant::now() + audit::GRACE);
-                    if convict_at.is_none() {
-                        self.intake.convict();
-                    }
+                () = at(self.intake.suspects.due()) => {
+                    self.intake.decide(self.last_read.elapsed() >= suspects::GRACE);
                 }
                 fault = &mut dead => return Err(fault),
                 () = sleep_until(look_at) => {}
@@ -117,7 +110,11 @@ impl<'a> Session<'a> {
             }
             let now = Instant::now();
             if now >= look_at + HELD_UP {
-                audit = Box::pin(audit::after(Duration::ZERO, engine, self.clock, checked));
+                audit.held_up(now);
+            }
+            if self.intake.suspects.due().is_some_and(|due| now >= due + suspects::GRACE) {
+                // The stream never pauses.
+                self.intake.decide(false);
             }
             if now >= look_at {
                 look_at = now + LOOK_EVERY;
