@@ -123,12 +123,16 @@ fn a_report_without_an_engine_fails_and_says_what_to_do() {
 /// Tests that start an engine of their own, or become another user.
 mod as_root {
     use std::fs;
+    use std::ops::RangeInclusive;
+    use std::path::{Path, PathBuf};
     use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
     use std::time::{Duration, Instant};
 
     use dockbell_tests::docker::{Container, Requests, engine, import_images};
-    use dockbell_tests::program::{Program, program};
+    use dockbell_tests::program::{Program, program, wait_until};
+    use jiff::Timestamp;
     use real_engine::{Docker, Dockerd};
 
     use super::{DOCKBELL, told, watching};
@@ -267,20 +271,15 @@ mod as_root {
         drop(daemon);
     }
 
-    #[test]
-    fn two_thousand_events_of_eight_clients_arrive_each_once() {
-        const CLIENTS: usize = 8;
-        const EACH: usize = 250;
-        let folder = tempfile::tempdir().unwrap();
-        let daemon = Dockerd::start(&folder.path().join("engine")).unwrap();
-        let docker = Docker::at(&daemon.socket());
-        import_images(&docker);
-        let told = folder.path().join("told.jsonl");
-        let config = folder.path().join("dockbell.toml");
+    /// The program as it tells each event in a message of its own, since a message shows a hundred; and where it tells them.
+    fn telling_each(folder: &Path, docker: &Docker) -> (Program, PathBuf) {
+        let (told, config) = (folder.join("told.jsonl"), folder.join("dockbell.toml"));
         let text = format!(
-            "[routes.all]
+            "grace = \"5m\"
+             [routes.all]
              formatter = \"plain\"
              to = [\"all\"]
+             group-by = \"container\"
              settle = \"0s\"
              window = \"0s\"
              [sinks.all]
@@ -288,32 +287,112 @@ mod as_root {
              path = {told:?}"
         );
         fs::write(&config, text).unwrap();
-        let containers: Vec<_> = (0..CLIENTS).map(|_| Container::create(&docker, "renamed", &[], &[])).collect();
-        let ids: Vec<_> = containers.iter().map(|it| it.told_to(&["inspect", "--format", "{{.Id}}"])).collect();
         let dockbell = Program::start(program(DOCKBELL).arg("--config").arg(&config).env("DOCKER_HOST", docker.host()));
         dockbell.logged("reads the events of");
+        (dockbell, told)
+    }
 
+    /// What was told, line by line.
+    fn lines(told: &Path) -> Vec<String> {
+        let messages = fs::read_to_string(told).unwrap_or_default();
+        let text =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned();
+        messages.lines().map(text).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    /// Renames containers, each by a client of its own, and returns the new names with the times between which that happened.
+    fn rename(docker: &Docker, ids: &[String], name: &str, each: usize) -> Vec<(String, RangeInclusive<Timestamp>)> {
         thread::scope(|scope| {
-            for (client, id) in ids.iter().enumerate() {
-                let docker = &docker;
+            let clients = ids.iter().enumerate().map(|(client, id)| {
                 scope.spawn(move || {
                     let mut requests = Requests::to(docker);
-                    (0..EACH).for_each(|n| requests.post(&format!("/containers/{id}/rename?name=event-{client}-{n}")));
-                });
-            }
-        });
-        let last = Container::create(&docker, "last", &[], &[]);
-        let text = || fs::read_to_string(&told).unwrap_or_default();
-        dockbell_tests::program::wait_until(|| text().contains(last.name()));
+                    let rename = |n| {
+                        let (name, asked) = (format!("{name}-{client}-{n}"), Timestamp::now());
+                        requests.post(&format!("/containers/{id}/rename?name={name}"));
+                        (name, asked..=Timestamp::now())
+                    };
+                    (0..each).map(rename).collect::<Vec<_>>()
+                })
+            });
+            let clients: Vec<_> = clients.collect();
+            clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        })
+    }
 
-        let lines: Vec<serde_json::Value> = text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let events: Vec<&str> = lines.iter().flat_map(|line| line["text"].as_str().unwrap().lines()).collect();
-        for name in (0..CLIENTS).flat_map(|client| (0..EACH).map(move |n| format!("event-{client}-{n} "))) {
-            assert_eq!(events.iter().filter(|event| event.contains(&name)).count(), 1, "{name}");
-        }
+    fn ids(containers: &[Container]) -> Vec<String> {
+        containers.iter().map(|it| it.told_to(&["inspect", "--format", "{{.Id}}"])).collect()
+    }
+
+    #[test]
+    fn two_thousand_events_of_eight_clients_arrive_each_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Dockerd::start(&folder.path().join("engine")).unwrap();
+        let docker = Docker::at(&daemon.socket());
+        import_images(&docker);
+        let containers: Vec<_> = (0..8).map(|_| Container::create(&docker, "renamed", &[], &[])).collect();
+        let ids = ids(&containers);
+        let (dockbell, told) = telling_each(folder.path(), &docker);
+        let renamed = rename(&docker, &ids, "event", 250);
+        let last = Container::create(&docker, "last", &[], &[]);
+        wait_until(|| fs::read_to_string(&told).unwrap_or_default().contains(last.name()));
+        // What was read before is told by then.
         assert!(dockbell.terminate().status.success());
-        let ids = ids.iter().map(String::as_str);
-        docker.run(&["rm"].into_iter().chain(ids).collect::<Vec<_>>()).unwrap();
+        let lines = lines(&told);
+        for (name, _) in renamed {
+            let name = format!(" {name} ");
+            assert_eq!(lines.iter().filter(|line| line.contains(&name)).count(), 1, "{name}");
+        }
+        docker.run(&["rm"].into_iter().chain(ids.iter().map(String::as_str)).collect::<Vec<_>>()).unwrap();
+    }
+
+    #[test]
+    fn each_event_of_an_engine_that_drops_some_for_a_starved_reader_is_told_or_lies_in_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Dockerd::start(&folder.path().join("engine")).unwrap();
+        let docker = Docker::at(&daemon.socket());
+        import_images(&docker);
+        let containers: Vec<_> = (0..8).map(|_| Container::create(&docker, "renamed", &[], &[])).collect();
+        let ids = ids(&containers);
+        let (dockbell, told) = telling_each(folder.path(), &docker);
+        let done = AtomicBool::new(false);
+        let renamed = thread::scope(|scope| {
+            // It runs for some milliseconds of 400: behind more and more, but never long without a processor.
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    dockbell.stand_still();
+                    thread::sleep(Duration::from_millis(400));
+                    dockbell.go_on();
+                }
+            });
+            let renamed = rename(&docker, &ids, "event", 400);
+            done.store(true, Ordering::Relaxed);
+            renamed
+        });
+        // The ring is full of others before the reader is as far.
+        rename(&docker, &ids[..1], "forgotten", 300);
+        thread::sleep(Duration::from_secs(10));
+        let ended = dockbell.terminate();
+        assert!(ended.status.success(), "{ended:?}");
+        let lines = lines(&told);
+        let time = |line: &str, name: &str| {
+            let rest = line.split_once(&format!(" {name}=\"")).unwrap().1;
+            rest.split('"').next().unwrap().parse::<Timestamp>().unwrap()
+        };
+        let gaps: Vec<_> = lines
+            .iter()
+            .filter(|line| line.contains("dockbell gap"))
+            .map(|line| (time(line, "from"), time(line, "to")))
+            .collect();
+        let mut lost = Vec::new();
+        for (name, when) in &renamed {
+            let told = lines.iter().filter(|line| line.contains(&format!(" {name} "))).count();
+            assert!(told <= 1, "{name} is told {told} times");
+            if told == 0 && !gaps.iter().any(|(from, to)| from <= when.end() && when.start() <= to) {
+                lost.push((name, when));
+            }
+        }
+        assert!(lost.is_empty(), "{} lost in silence: {lost:?}\ngaps: {gaps:?}", lost.len());
+        docker.run(&["rm"].into_iter().chain(ids.iter().map(String::as_str)).collect::<Vec<_>>()).unwrap();
     }
 
     #[test]
