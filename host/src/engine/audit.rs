@@ -6,11 +6,14 @@
 //! ([`LATE`]), and where something may be missing that the engine no longer remembers ([`OVERRUN`]): there a gap is reported
 //! though nothing else shows one. While no event is late, none was dropped, and an audit every 30 s is enough.
 //!
-//! What this does not see: how late an event is, is known only beside the others of the last 30 to 60 s, since the engine's
-//! clock may differ from ours. A reader that is equally late for longer than that, or whose engine's clock is set ahead in the
-//! moment when events are dropped, is found late no more; then only what is missing among the last 256 events of an audit is
-//! found. The same holds for an engine that refuses to be asked, and for a program that is killed within the seconds from the
-//! audit to its report.
+//! What this does not see:
+//! - How late an event is, is known only beside the others of the last 30 to 60 s, since the engine's clock may differ from ours.
+//!   A reader that is equally late for longer than that seems to be in time; so does one whose engine's clock is set ahead while it
+//!   is behind. Then only what is missing among the 256 events of an audit is found.
+//! - An engine that refuses to be asked, or does not answer within 10 s, is not audited.
+//! - What an audit has found is reported 3 to 6 s later. Where the program is killed before that, the next start does not know.
+//!
+//! After an engine's clock was set back, a busy one may for a minute seem late, and a gap be reported where none is.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -46,11 +49,14 @@ const LINE_COSTS: usize = 64;
 /// An answer is of no use when more events than this came between question and answer, or with it: the cursor knows 4,096.
 const COMPARABLE: u64 = 2048;
 
+/// Events with their lines, in the engine's order.
+type Remembered = Vec<(Event, Vec<u8>)>;
+
 /// What the engine remembered.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// The events with their lines, in the engine's order.
-    pub(super) events: Vec<(Event, Vec<u8>)>,
+    /// The events.
+    pub(super) events: Remembered,
     /// From when on the engine was asked.
     pub(super) since: Timestamp,
     /// Until when.
@@ -72,7 +78,7 @@ pub(super) struct Audit {
     /// Until when the last audit was.
     checked: Timestamp,
     timer: Pin<Box<Sleep>>,
-    running: JoinSet<Result<Vec<(Event, Vec<u8>)>, Fault>>,
+    running: JoinSet<Result<Remembered, Fault>>,
     /// When the engine was asked, in its time and in ours, and how many events had been read by then.
     asked: (Timestamp, Instant, u64),
     /// How soon the next one comes when events are late.
@@ -183,7 +189,7 @@ impl Audit {
     }
 
     /// A failure is no finding: the stream itself will notice an engine that is gone.
-    fn answered(&mut self, answer: Result<Vec<(Event, Vec<u8>)>, Fault>) -> Option<Answer> {
+    fn answered(&mut self, answer: Result<Remembered, Fault>) -> Option<Answer> {
         let events = match answer {
             Ok(events) => events,
             Err(fault) => {
@@ -241,7 +247,7 @@ fn nanos_of(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
-async fn read(engine: &Engine, since: Timestamp, until: Timestamp) -> Result<Vec<(Event, Vec<u8>)>, Fault> {
+async fn read(engine: &Engine, since: Timestamp, until: Timestamp) -> Result<Remembered, Fault> {
     let path = format!("/events?since={}&until={}", wire(since), wire(until));
     let mut body = engine.get_at_most(&path, LARGEST).await?.into_body();
     let (mut lines, mut found) = (Lines::default(), Found::default());
