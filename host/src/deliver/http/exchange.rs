@@ -17,7 +17,8 @@ use crate::config::HttpUrl;
 /// How dockbell names itself to services.
 const NAME: &str = concat!("dockbell/", env!("CARGO_PKG_VERSION"));
 
-/// Sends a request and reads its answer, on a connection made for `proxy` if there is one: the head until `deadline`, then as much of the body as the limits allow.
+/// Sends a request and reads its answer: the head until `deadline`, then as much of the body as the limits allow. The connection
+/// is the one made for `proxy`, if there is one.
 pub(super) async fn exchange(
     stream: Box<dyn Stream>,
     (url, proxy): (&HttpUrl, Option<&Proxy>),

@@ -1,8 +1,9 @@
 //! Requests to services on the web: one at a time, each on a connection of its own.
 //!
-//! No redirect is followed. Sinks ask the proxy that the environment names, if it names one; registries and plugins do not. The address is looked at after the name was resolved and before it is
-//! connected to, so that no name leads to what only this machine can reach. A proxy resolves names itself: what they may lead to is
-//! left to it, and only an address in the URL is looked at. No error shows more of a URL than its host.
+//! No redirect is followed. Sinks ask the proxy that the environment names, if it names one; registries and plugins do not.
+//! The address is looked at after the name was resolved and before it is connected to, so that no name leads to what only this
+//! machine can reach. A proxy resolves names itself: where they lead is left to it, and only an address in the URL is looked at.
+//! No error shows more of a URL than its host.
 
 mod address;
 mod answer;

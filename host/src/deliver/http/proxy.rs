@@ -63,8 +63,9 @@ impl Proxies {
         let proxy = if url.is_https() { &self.https } else { &self.http }.as_ref()?;
         let host = url.host();
         let is_local = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback());
-        let uri: Uri = url.absolute().parse().ok()?;
-        (!is_local && self.excepting.intercept(&uri).is_some()).then_some(proxy)
+        let place = format!("http://{}", url.authority());
+        let is_excepted = place.parse().is_ok_and(|place: Uri| self.excepting.intercept(&place).is_none());
+        (!is_local && !is_excepted).then_some(proxy)
     }
 }
 
