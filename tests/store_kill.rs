@@ -77,7 +77,7 @@ async fn tell(store: &Store, pace: Duration) {
             groups: vec![GroupChange::Save(row)],
             settled: Some(through),
             messages: vec![new],
-            replaces: Vec::new(),
+            ..Seal::default()
         };
         store.seal(seal).await.unwrap();
         say(&format!("sealed {id} {through}"));

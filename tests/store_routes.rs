@@ -41,7 +41,7 @@ async fn a_seal_is_all_or_nothing() {
             groups: vec![GroupChange::Save(group("web", 60_000, 10)), GroupChange::Save(group("db", 5, 0))],
             settled: Some(10),
             messages: vec![message("ops", "web", 1), message("chat", "web", 1)],
-            replaces: Vec::new(),
+            ..Seal::default()
         };
         let Sealed::Done(numbers) = store.seal(seal.clone()).await.unwrap() else { panic!("nothing was replaced") };
         assert_eq!(numbers.len(), 2);

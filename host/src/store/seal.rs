@@ -48,10 +48,8 @@ pub enum Sealed {
 /// Says why a message is lost that is too large for the store.
 #[must_use]
 pub fn too_large(message: &NewMessage) -> String {
-    format!(
-        "its {} bytes do not fit into the store, which is full; raise its limit, or let less be kept",
-        message.bytes()
-    )
+    let bytes = message.bytes();
+    format!("its {bytes} bytes do not fit into the store; a state directory on a larger volume has more room")
 }
 
 impl Store {
