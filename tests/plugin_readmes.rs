@@ -75,7 +75,9 @@ fn template(language: &str) {
             assert_eq!(subjects, FAILED, "{told}");
         } else {
             assert!(
-                told.contains("\n4 events of default\nlocal shop-report-1 die\nlocal shop-worker-1 die\n"),
+                told.contains(
+                    "\n3 events of default\nlocal shop-report-1 die\nlocal shop-worker-1 die\nlocal shop-worker-1 start\n"
+                ),
                 "{told}"
             );
         }

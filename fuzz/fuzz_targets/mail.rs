@@ -109,7 +109,8 @@ fn message(input: &Input) -> Message {
 
 /// A sink with these names where they can be read as such.
 fn sink(input: &Input) -> Email {
-    let server = SmtpServer { host: "127.0.0.1".to_owned(), port: 25, tls: SmtpTls::None, login: None, ca: None };
+    let server =
+        SmtpServer { host: "127.0.0.1".to_owned(), port: 25, tls: SmtpTls::None, login: None, ca: None, ehlo: None };
     let usual =
         EmailConfig { server, from: "a@example.com".to_owned(), to: vec!["b@example.com".to_owned()], rate: None };
     let from = format!("{} <a@example.com>", input.from);

@@ -171,9 +171,10 @@ fn fits(sealed: &Sealed, service: &str, most: usize, escapes: bool) {
 }
 
 fn mail_to(recipients: usize) -> Email {
-    let server = SmtpServer { host: "127.0.0.1".to_owned(), port: 25, tls: SmtpTls::None, login: None, ca: None };
+    let server =
+        SmtpServer { host: "127.0.0.1".to_owned(), port: 25, tls: SmtpTls::None, login: None, ca: None, ehlo: None };
     let to = (0..recipients).map(|number| format!("Somebody <somebody-{number}@example.com>")).collect();
-    Email::open("ops", &EmailConfig { server, from: "a@example.com".to_owned(), to }, "host-1").unwrap()
+    Email::open("ops", &EmailConfig { server, from: "a@example.com".to_owned(), to, rate: None }, "host-1").unwrap()
 }
 
 fn is_mail(mail: &[u8]) {

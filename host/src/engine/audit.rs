@@ -29,6 +29,7 @@ use super::line::{Line, Lines};
 use super::parse;
 use super::span::wire;
 use crate::event::{Event, nanos};
+use crate::store::Gap;
 
 /// How often, as long as no event is late.
 const EVERY: Duration = Duration::from_secs(30);
@@ -63,8 +64,8 @@ pub(super) struct Answer {
     pub(super) until: Timestamp,
     /// Whether it has perhaps forgotten some that happened after the last audit.
     pub(super) forgot: bool,
-    /// Time of an event after which some that are forgotten may have been dropped.
-    pub(super) unproven_from: Option<i64>,
+    /// A time in which some that are forgotten may have been dropped.
+    pub(super) unproven: Option<Gap>,
 }
 
 /// The audits of one connection. They run on a task of their own: the stream does not wait for them.
@@ -91,6 +92,8 @@ pub(super) struct Audit {
     /// The late events since the engine was asked, and those before it.
     late: Late,
     late_before: Late,
+    /// Whether the last event was late.
+    is_late: bool,
 }
 
 /// Events that were late.
@@ -99,6 +102,8 @@ struct Late {
     events: u64,
     /// Time of the first of them.
     from: Option<i64>,
+    /// Time before which the engine has forgotten some that happened meanwhile.
+    forgotten_until: Option<i64>,
 }
 
 /// How old events are when they are read, beside the quickest of the last 30 to 60 s: clocks differ.
@@ -127,6 +132,7 @@ impl Audit {
             age: Age::new(now),
             late: Late::default(),
             late_before: Late::default(),
+            is_late: false,
         }
     }
 
@@ -134,7 +140,8 @@ impl Audit {
     pub(super) fn read(&mut self, events: u64, time: i64, now: Instant) {
         self.read += events;
         let clock = nanos(self.clock.at).saturating_add(nanos_of(now - self.clock.asked));
-        if self.age.of(clock.saturating_sub(time), now) >= LATE {
+        self.is_late = self.age.of(clock.saturating_sub(time), now) >= LATE;
+        if self.is_late {
             self.late.events += events;
             self.late.from.get_or_insert(time);
             self.hurry(self.asked.1 + self.pause);
@@ -210,18 +217,33 @@ impl Audit {
         }
         let full = self.remembers.is_some_and(|most| events.len() >= most);
         let forgot = full && events.first().is_some_and(|(event, _)| event.time_nanos > nanos(self.checked));
-        let late = self.late_before.and(self.late);
-        let unproven_from = late.from.filter(|_| forgot && late.events >= OVERRUN);
-        self.late_before = Late::default();
+        if forgot {
+            self.late_before.forgotten_until = events.first().map(|(event, _)| event.time_nanos);
+        }
+        let unproven = self.late_before.and(self.late).unproven();
+        // While the stream is behind, the events are still on their way that show how far.
+        if unproven.is_some() || !self.is_late {
+            self.late_before = Late::default();
+        }
         let since = self.checked;
         self.checked = until;
-        Some(Answer { events, since, until, forgot, unproven_from })
+        Some(Answer { events, since, until, forgot, unproven })
     }
 }
 
 impl Late {
     fn and(self, later: Self) -> Self {
-        Self { events: self.events + later.events, from: self.from.or(later.from) }
+        Self {
+            events: self.events + later.events,
+            from: self.from.or(later.from),
+            forgotten_until: later.forgotten_until.or(self.forgotten_until),
+        }
+    }
+
+    /// Returns the time in which others may have been dropped that the engine no longer remembers.
+    fn unproven(self) -> Option<Gap> {
+        let (from, to) = (self.from?, self.forgotten_until?);
+        (self.events >= OVERRUN).then_some(Gap { from: from.min(to), to })
     }
 }
 

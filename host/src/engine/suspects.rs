@@ -69,8 +69,7 @@ impl Suspects {
         }
         let known = cursor.keys();
         let mut found = false;
-        if let (Some(from), Some((event, _))) = (answer.unproven_from, answer.events.first()) {
-            let gap = Gap { from: from.min(event.time_nanos), to: event.time_nanos };
+        if let Some(gap) = answer.unproven {
             self.unproven = Some(self.unproven.map_or(gap, |before| before.and(gap)));
             found = true;
         }
