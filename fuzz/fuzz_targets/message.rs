@@ -18,8 +18,8 @@ const TOTAL: usize = 512 << 10;
 /// Largest mail, longest line of one.
 const MAIL: usize = 1 << 20;
 const LINE: usize = 998;
-/// Most CPU time of all sinks together, each of which writes the message twice. The largest inputs take a fifth of it without
-/// optimisation; what is not in proportion to their size takes more.
+/// Most CPU time of two sinks, each of which writes the message twice. What is in proportion to its size takes far less of it; what
+/// is not takes more.
 const CPU: Duration = Duration::from_secs(3);
 
 // Records with NUL between them: what it is, how often the piece is repeated, the piece. Of a form and a field the piece is
@@ -27,10 +27,10 @@ const CPU: Duration = Duration::from_secs(3);
 fuzz_target!(|input: &[u8]| {
     let begun = cpu();
     let (message, recipients) = read(input);
-    for sink in &*SINKS {
-        let sealed = write(&sink.sink, &message);
-        (sink.judge)(&sealed);
-    }
+    // One of the others for each input: all of them would make it twenty times slower.
+    let sum: usize = input.iter().map(|byte| usize::from(*byte)).sum();
+    let sink = &SINKS[sum % SINKS.len()];
+    (sink.judge)(&write(&sink.sink, &message));
     let email = write(&Sink::Email(Box::new(mail_to(recipients))), &message);
     assert_eq!(email.pending.len(), recipients);
     [Some(&email.bytes), email.plainer.as_ref()].into_iter().flatten().for_each(|mail| is_mail(mail));
