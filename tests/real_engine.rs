@@ -345,7 +345,10 @@ mod as_root {
         docker.run(&["rm"].into_iter().chain(ids.iter().map(String::as_str)).collect::<Vec<_>>()).unwrap();
     }
 
+    /// Not among those that must pass: where other programs take the rest of the processor, too, an audit comes too late now and
+    /// then (1 of 9 runs on 2 busy cores), as the README says. `engine_audit` holds the rules with a scripted engine.
     #[test]
+    #[ignore = "to be run by hand: how far the reader is starved depends on the machine"]
     fn each_event_of_an_engine_that_drops_some_for_a_starved_reader_is_told_or_lies_in_a_gap() {
         let folder = tempfile::tempdir().unwrap();
         let daemon = Dockerd::start(&folder.path().join("engine")).unwrap();
