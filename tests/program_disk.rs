@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use dockbell_tests::engine::{EventLine, ScriptedEngine, container};
+use dockbell_tests::load::noise;
 use dockbell_tests::program::{Ended, Program, program, wait_until};
 use fixture::{FAILING_DISK, WRONG_CLOCK, grow, has_own_mounts, mount_tmpfs, preload, succeed, with_own_mounts};
 use serde_json::Value;
@@ -96,19 +97,6 @@ fn names(output: &str) -> Vec<String> {
 
 fn gaps(output: &str) -> Vec<Value> {
     told(output).into_iter().filter(|event| event["Action"] == "gap").collect()
-}
-
-/// Letters that cannot be packed.
-fn noise(seed: u64, length: usize) -> String {
-    let mut state = seed + 0x9e37_79b9_7f4a_7c15;
-    let letter = |_| {
-        // xorshift64, by G. Marsaglia.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from(b'a' + u8::try_from(state % 26).unwrap())
-    };
-    (0..length).map(letter).collect()
 }
 
 /// An event that nobody is told of, with a label of this text.

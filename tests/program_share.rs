@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use dockbell::store::{Filter, MessageState, Reader, Summary};
 use dockbell_tests::engine::{ScriptedEngine, container};
+use dockbell_tests::load::noise;
 use dockbell_tests::program::{Program, program, wait_until};
 use fixture::{has_own_mounts, mount_tmpfs, with_own_mounts};
 use serde_json::Value;
@@ -98,17 +99,4 @@ fn told(output: &str, action: &str) -> Vec<Value> {
 
 fn route(event: &Value) -> &str {
     event["Actor"]["Attributes"]["route"].as_str().unwrap_or_default()
-}
-
-/// Letters that cannot be packed.
-fn noise(seed: u64, length: usize) -> String {
-    let mut state = seed + 0x9e37_79b9_7f4a_7c15;
-    let letter = |_| {
-        // xorshift64, by G. Marsaglia.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from(b'a' + u8::try_from(state % 26).unwrap())
-    };
-    (0..length).map(letter).collect()
 }

@@ -161,13 +161,7 @@ mod as_root {
         let daemon = Dockerd::start(&folder.path().join("e")).unwrap();
         let docker = Docker::at(&daemon.socket());
         import_images(&docker);
-        let watching = || {
-            let mut command = program(DOCKBELL);
-            command.env("DOCKER_HOST", docker.host()).env("DOCKBELL_STATE", folder.path().join("state"));
-            let dockbell = Program::start(&mut command);
-            dockbell.logged("reads the events of");
-            dockbell
-        };
+        let watching = || watching_with(&docker, &folder.path().join("state"));
         let dockbell = watching();
         let web = Container::create(&docker, "web", &[], &["sleep", "600", "exit", "3"]).started();
         let _ = told(&dockbell, &web, "start");
@@ -191,13 +185,7 @@ mod as_root {
         let daemon = Dockerd::start(&folder.path().join("e")).unwrap();
         let docker = Docker::at(&daemon.socket());
         import_images(&docker);
-        let watching = || {
-            let mut command = program(DOCKBELL);
-            command.env("DOCKER_HOST", docker.host()).env("DOCKBELL_STATE", folder.path().join("state"));
-            let dockbell = Program::start(&mut command);
-            dockbell.logged("reads the events of");
-            dockbell
-        };
+        let watching = || watching_with(&docker, &folder.path().join("state"));
         let dockbell = watching();
         let web = Container::create(&docker, "web", &[], &["sleep", "600", "exit", "3"]).started();
         let _ = told(&dockbell, &web, "start");
@@ -269,6 +257,14 @@ mod as_root {
         docker.run(&["rm", &id]).unwrap();
         drop(renamed);
         drop(daemon);
+    }
+
+    /// The program with a state directory, when it reads the engine's events.
+    fn watching_with(docker: &Docker, state: &Path) -> Program {
+        let mut command = program(DOCKBELL);
+        let dockbell = Program::start(command.env("DOCKER_HOST", docker.host()).env("DOCKBELL_STATE", state));
+        dockbell.logged("reads the events of");
+        dockbell
     }
 
     /// The program as it tells each event in a message of its own, since a message shows a hundred; and where it tells them.

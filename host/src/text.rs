@@ -106,8 +106,8 @@ fn joins(before: char, c: char) -> bool {
     match c {
         // Zero-width non-joiner and joiner (Unicode Standard 23.2).
         '\u{200c}' | '\u{200d}' => {
-            matches!(before, '\u{620}'..='\u{1fff}' | '\u{2190}'..='\u{2bff}' | '\u{fe0f}' | '\u{1f000}'..='\u{1faff}')
-                && !is_hidden_letter(before)
+            let letter = matches!(before, '\u{620}'..='\u{1fff}' | '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}');
+            (letter && !is_hidden(before)) || before == '\u{fe0f}'
         }
         // Text and emoji presentation (Unicode Technical Standard 51).
         '\u{fe0e}' | '\u{fe0f}' => {
@@ -115,11 +115,6 @@ fn joins(before: char, c: char) -> bool {
         }
         _ => false,
     }
-}
-
-/// Returns whether a letter of the scripts that join is itself hidden.
-fn is_hidden_letter(c: char) -> bool {
-    c != '\u{fe0f}' && is_hidden(c)
 }
 
 #[cfg(test)]

@@ -189,3 +189,17 @@ impl Load {
         }
     }
 }
+
+/// Makes letters that cannot be packed; the same for the same seed.
+#[must_use]
+pub fn noise(seed: u64, length: usize) -> String {
+    let mut state = seed + 0x9e37_79b9_7f4a_7c15;
+    let letter = |_| {
+        // xorshift64, by G. Marsaglia.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b"abcdefghijklmnopqrstuvwxyz"[(state % 26) as usize])
+    };
+    (0..length).map(letter).collect()
+}
